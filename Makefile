@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The front door for people: builds, checks, demonstrates and installs dm-larder. "make help" lists
+# what there is. What the module is made of is in Kbuild, what `make check` runs is in tests/suites.
+
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DESTDIR ?=
+
+# The kernel that `make modules` without KERNEL= builds and installs for, and its headers.
+KERNELRELEASE ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KERNELRELEASE)/build
+MODULES_DIR = $(DESTDIR)/lib/modules/$(KERNELRELEASE)
+
+# One of Debian's kernels, or all of them, in the machine room (tests/vm): 6.1, 6.12, 7.2 or all.
+KERNEL ?=
+SERIES = $(if $(filter all,$(KERNEL)),6.1 6.12 7.2,$(KERNEL))
+
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+export V
+
+KBUILD_MAKE = $(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) \
+	$(if $(filter command line environment,$(origin CC)),CC=$(CC)) $(if $(W),W=$(W)) $(if $(C),C=$(C))
+
+.PHONY: all
+all: modules tools
+
+##  Build
+
+.PHONY: modules
+modules: $(if $(KERNEL),$(addprefix modules-,$(SERIES)),modules-native) ## The module, for the running kernel or KERNEL=6.1|6.12|7.2|all
+
+.PHONY: modules-native
+modules-native:
+	$(Q)test -e $(KDIR)/Makefile || { \
+		echo "make: no kernel headers in $(KDIR)." >&2; \
+		echo "make: Debian: apt-get install linux-headers-$(KERNELRELEASE); or name another tree with KDIR=," >&2; \
+		echo "make: or build for one of Debian's kernels in a chroot: make modules KERNEL=6.12" >&2; \
+		exit 1; }
+	$(Q)$(KBUILD_MAKE) modules
+
+.PHONY: modules-6.1 modules-6.12 modules-7.2
+modules-6.1 modules-6.12 modules-7.2: modules-%:
+	$(Q)tests/vm/build-modules $* build/$* . W=1 $(if $(filter command line environment,$(origin CC)),CC=$(CC)) $(if $(C),C=$(C))
+
+.PHONY: tools
+tools: ## The user-space tool, build/bin/larder
+	$(Q)$(MAKE) --no-print-directory -C userland all
+
+##  Check and demonstrate
+
+.PHONY: check
+check: ## Every check that a change must pass, on all three kernels (< 25 minutes)
+	$(Q)tests/check
+
+.PHONY: check-long
+check-long: ## The longer suites of tests/suites
+	$(Q)tests/check --group long
+
+.PHONY: check-perf
+check-perf: ## The measurements of tests/suites
+	$(Q)tests/check --group perf
+
+.PHONY: demo
+demo: ## A cache at work in a virtual machine, power cut included
+	$(Q)tests/demo/demo
+
+.PHONY: style
+style: ## checkpatch.pl --strict, licence lines, lengths of files and functions
+	$(Q)tests/static/style
+
+.PHONY: static
+static: ## Include rule, sparse, cppcheck, clang's analyzer, shellcheck
+	$(Q)tests/static/static
+
+##  Install (DESTDIR, PREFIX and KERNELRELEASE are honoured)
+
+.PHONY: install
+install: install-modules install-tools ## The module for the running kernel, the tool and its man pages
+
+.PHONY: install-modules
+install-modules: modules-native
+	$(Q)$(KBUILD_MAKE) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=extra modules_install
+	$(Q)test -n "$(DESTDIR)" || depmod -a $(KERNELRELEASE)
+
+.PHONY: install-tools
+install-tools: tools
+	$(Q)$(MAKE) --no-print-directory -C userland install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+
+.PHONY: install-dkms
+install-dkms: ## The sources, for DKMS: afterwards `dkms install dm-larder/VERSION`
+	$(Q)dir=$(DESTDIR)/usr/src/dm-larder-$(VERSION) && rm -rf "$$dir" && \
+	mkdir -p "$$dir" && cp Kbuild COPYING dkms.conf "$$dir/" && \
+	find dm-target policy \( -name '*.[ch]' -o -name Kbuild \) | cpio --quiet -pd "$$dir"
+
+.PHONY: uninstall
+uninstall: ## Removes what install put there
+	$(Q)rm -f $(MODULES_DIR)/extra/dm-larder*.ko $(MODULES_DIR)/extra/dm-larder*.ko.[gxz]*
+	$(Q)test -n "$(DESTDIR)" || depmod -a $(KERNELRELEASE)
+	$(Q)rm -f $(DESTDIR)$(BINDIR)/larder $(DESTDIR)$(MANDIR)/man8/larder*.8*
+
+.PHONY: clean
+clean: ## Removes what was built here (caches in ~/.cache/dm-larder stay)
+	$(Q)rm -rf build
+	$(Q)find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '.*.cmd' -o -name 'Module.symvers' -o -name 'modules.order' \) -type f -exec rm -f {} +
+
+.PHONY: help
+help: ## This list
+	@echo "dm-larder $(VERSION): make TARGET [KERNEL=6.1|6.12|7.2|all] [CC=gcc|clang] [V=1] [W=1] [C=1]"
+	@awk -F ':.*## ' '/^##  / { sub(/^##  /, ""); printf "\n%s\n", $$0 } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
