@@ -51,7 +51,7 @@ kernel_packages() {
 	echo "$image"
 	apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
 		--no-replaces --no-enhances "$image" "linux-headers-$1" |
-		grep -E '^linux-(kbuild|headers|modules|binary)-' | sort -u
+		grep -E '^linux-(kbuild|headers|modules|binary|base)-[0-9]' | sort -u
 }
 
 make_kernel() {
@@ -81,7 +81,9 @@ unpack_kernel() {
 	for deb in "$dir"/debs/*.deb; do
 		dpkg -x "$deb" "$from"
 	done
-	mv "$from/boot/vmlinuz-$release" "$dir/vmlinuz"
+	# In /boot up to 6.12, beside the modules in 7.2.
+	find "$from" \( -name "vmlinuz-$release" -o -path "*/$release/vmlinuz" \) \
+		-exec mv {} "$dir/vmlinuz" \;
 	find "$from" -path '*bin/busybox' -exec cp {} "$dir/busybox" \;
 	mkdir -p "$from/lib/modules" "$from/usr/lib/modules/$release"
 	if [[ -d $from/lib/modules/$release ]]; then
