@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The shell around the core: one cached device, and what its files offer each
+ * other.  Decisions are made in core/; this side takes locks, sends bios and
+ * waits.
+ *
+ *	module.c	load and unload; the target's registration
+ *	target.c	constructor and destructor, suspend and resume, limits
+ *	table.c		table line: parsing, exact echo
+ *	open.c		metadata: probe, format, load, activation, stop
+ *	effects.c	performs the core's reads, writes and flushes
+ *	map.c		requests: hits, misses, what happens when they end
+ *	park.c		requests that wait, and what wakes them
+ *	dual.c		write-through: both legs
+ *	fill.c		into the cache: fills, copying in for merges
+ *	discard.c	discards
+ *	destage.c	out of the cache: write-back, its order and pace
+ *	commit.c	the metadata worker: group commit, checkpoints
+ *	supply.c	free slots: victims and their forgets
+ *	policies.c	registry of policies
+ *	status.c	status, table and messages
+ */
+#ifndef LARDER_H
+#define LARDER_H
+
+#include <linux/bio.h>
+#include <linux/device-mapper.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+#include "core/metadata.h"
+#include "core/request.h"
+#include "../policy/policy.h"
+
+#define DM_MSG_PREFIX "larder"
+
+enum larder_mode {
+	MODE_WRITE_BACK,
+	MODE_WRITE_THROUGH,
+};
+
+#define POLICY_ARGS_MAX 32
+
+struct larder_args {
+	enum larder_mode mode;
+	u32 chunk_sectors;
+	bool discard_passdown;
+	char policy_name[32];
+	unsigned int nr_policy_args;	/* keys and values */
+	struct {
+		const char *key;
+		u64 value;
+	} policy_args[POLICY_ARGS_MAX];
+	u64 migration_threshold;
+	char *echo;		/* the words behind the three devices, as given */
+	char *words;		/* what key points into */
+};
+
+enum larder_count {
+	COUNT_READ_HIT, COUNT_READ_MISS, COUNT_WRITE_HIT, COUNT_WRITE_MISS,
+	COUNT_READ_MIXED,		/* read served by both sides */
+	COUNT_WRITE_AROUND,		/* write miss that went to the origin */
+	COUNT_MERGE,			/* partly covered grains copied in */
+	COUNT_FILL, COUNT_FILL_DROPPED,
+	COUNT_PROMOTION, COUNT_DEMOTION,
+	COUNT_DESTAGE, COUNT_DESTAGE_SPOILED,	/* blocks; and those written meanwhile */
+	COUNT_ORIGIN_READS, COUNT_ORIGIN_WRITES,	/* bios sent to the origin */
+	COUNT_CACHE_SECTORS_WRITTEN, COUNT_ORIGIN_SECTORS_WRITTEN,
+	COUNT_COMMIT, COUNT_COMMIT_RECORDS, COUNT_COMMIT_FAILED,
+	COUNT_FLUSH, COUNT_FUA, COUNT_CACHE_FLUSH, COUNT_ORIGIN_FLUSH, COUNT_CHECKPOINT,
+	COUNT_INTENT, COUNT_PARKED, COUNT_DISCARD, COUNT_CACHE_ERROR, COUNT_ORIGIN_ERROR,
+	/* not shown: what has been written since the beginning, to compare with what was flushed */
+	COUNT_WRITES_CACHE, COUNT_WRITES_CACHE_DIRTY, COUNT_WRITES_ORIGIN, COUNT_WRITES_ORIGIN_USER,
+	NR_COUNTS,
+};
+
+struct larder_stats {
+	u64 count[NR_COUNTS];
+};
+
+enum larder_io_kind {
+	IO_PASS,		/* nothing to do at its end */
+	IO_READ_HIT,		/* has a read hold */
+	IO_READ_MISS,		/* may be filled from */
+	IO_WRITE_HIT,		/* has a write hold; grains become valid and dirty */
+	IO_ORIGIN_WRITE,	/* counted in its shard */
+};
+
+/* Per-bio data. */
+struct larder_io {
+	struct larder_cache *cache;
+	struct list_head list;		/* parked, or waiting for a commit */
+	u64 block;			/* first block */
+	u64 grains;			/* for slot_written() */
+	u32 slot;
+	u32 generation;			/* of the shard, when a read was sent to the origin */
+	struct bvec_iter iter;		/* of such a read */
+	enum larder_io_kind kind;
+	bool fua;			/* wait for a commit at the end */
+	bool flush;			/* an empty flush, for the committer */
+	bool write_origin_durable;	/* was sent with FUA */
+};
+
+struct larder_shard {
+	spinlock_t lock;		/* the core's "shard lock" */
+	u32 nr_parked;
+	struct list_head parked;	/* struct larder_io: writes that wait for a slot */
+} ____cacheline_aligned_in_smp;
+
+struct destage_entry {
+	u64 block;
+	u64 grains;
+	u32 slot;
+	u32 version;
+	bool failed;
+};
+
+#define COMMIT_PAGES_MAX 256	/* intents set or withdrawn in one round */
+
+/* The metadata worker, see commit.c. */
+struct larder_committer {
+	struct work_struct work;
+	spinlock_t lock;		/* guards the following */
+	struct list_head waiters;	/* struct larder_io: flushes, FUA writes */
+	struct list_head intent_waiters; /* struct larder_io: writes, to be run again */
+	struct list_head forgets;	/* struct larder_forget_batch */
+	struct destage_batch *destaged;	/* destaged blocks that wait to be recorded clean */
+	bool wanted;
+	bool lazy_wanted;		/* record fills too */
+	bool withdraw_all;		/* all intents, at a stop */
+	bool failed;			/* the last commit; writes are refused (I5) */
+	u64 rounds_begun, rounds_done;
+	wait_queue_head_t done;
+	struct mutex round;		/* one round at a time: worker, suspend */
+	/* used only within a round */
+	u64 cache_flushed, cache_dirty_flushed, origin_flushed, origin_user_flushed;
+	bool origin_ever_flushed;
+	u64 setting[COMMIT_PAGES_MAX];
+	u64 clearing[COMMIT_PAGES_MAX];
+	u32 nr_setting, nr_clearing;
+	bool stopped;
+};
+
+struct larder_forget_batch {
+	struct list_head list;
+	u32 nr;
+	u32 slots[POLICY_VICTIMS_MAX];
+	enum policy_removed why;
+	struct completion *done;	/* optional: completed after the round that tried it */
+	int *error;			/* with done: of that round */
+};
+
+struct larder_policy_module {
+	const struct policy_ops *ops;
+	struct module *owner;
+	struct list_head list;
+};
+
+struct larder_cache {
+	struct dm_target *ti;
+	struct dm_dev *metadata_dev;
+	struct dm_dev *cache_dev;
+	struct dm_dev *origin_dev;
+	struct larder_args args;
+
+	struct geometry geometry;
+	struct slotmap map;
+	void *map_memory;
+	struct larder_shard *shards;
+	spinlock_t free_lock;		/* the core's "free lock" */
+	struct metadata *metadata;
+	void *metadata_memory;
+	u64 generation;			/* of the superblock when we stopped */
+	bool loaded;
+	bool running;			/* between resume and presuspend */
+	bool was_clean;			/* found an orderly stop at load */
+
+	struct policy policy;
+	const struct policy_ops *policy_ops;
+	struct module *policy_owner;
+	void *policy_memory;
+	spinlock_t policy_lock;
+
+	struct larder_committer committer;
+	struct workqueue_struct *commit_queue;	/* ordered: the metadata worker */
+	struct workqueue_struct *run_queue;	/* parked requests, supply */
+	struct workqueue_struct *copy_queue;	/* fills, merges, destage */
+	struct workqueue_struct *discard_queue;	/* discards: they wait for the others */
+
+	spinlock_t rerun_lock;
+	struct list_head rerun;		/* struct larder_io that may go on */
+	struct work_struct rerun_work;
+	struct work_struct supply_work;
+	atomic_t forgets_pending;	/* slots in FORGETTING */
+	struct delayed_work destage_work;
+	struct destage *destage;
+	struct delayed_work tick_work;
+	unsigned long last_io;		/* jiffies, for idleness */
+
+	atomic_t fill_pages;
+	struct bio_set bios;		/* clones and copies */
+	mempool_t copy_ops;
+	bool starving;			/* no free slots: destage in earnest */
+
+	struct larder_stats __percpu *stats;
+};
+
+static inline void count(struct larder_cache *c, enum larder_count stat)
+{
+	this_cpu_inc(c->stats->count[stat]);
+}
+
+static inline void count_by(struct larder_cache *c, enum larder_count stat, u64 by)
+{
+	this_cpu_add(c->stats->count[stat], by);
+}
+
+u64 larder_sum(struct larder_cache *c, enum larder_count stat);
+
+static inline struct larder_shard *shard_of(struct larder_cache *c, u64 block)
+{
+	return &c->shards[slotmap_shard(&c->map, block)];
+}
+
+static inline struct bio *io_bio(struct larder_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(struct larder_io));
+}
+
+static inline struct larder_io *bio_io(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct larder_io));
+}
+
+/* table.c */
+int larder_parse_args(struct larder_args *args, unsigned int argc, char **argv, char **error);
+void larder_free_args(struct larder_args *args);
+
+/* open.c: called while nothing else runs; what they refuse is in the log, and in *error */
+int larder_probe(struct larder_cache *c, char **error);
+int larder_open(struct larder_cache *c);
+void larder_close(struct larder_cache *c);
+void larder_unload(struct larder_cache *c);
+
+/* effects.c: process context */
+int larder_perform(struct larder_cache *c, const struct metadata_io *io);
+int larder_run_operation(struct larder_cache *c, struct metadata_op *op);
+int larder_flush_devices(struct larder_cache *c, unsigned int devices);
+
+/* A piece of I/O between one of the devices and whole pages, and many of them at once. */
+struct larder_transfer {
+	atomic_t pending;
+	blk_status_t status;
+	struct completion done;
+};
+
+void larder_transfer_init(struct larder_transfer *t);
+void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct dm_dev *dev,
+		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset);
+blk_status_t larder_transfer_wait(struct larder_transfer *t);
+
+/* map.c */
+int larder_map(struct dm_target *ti, struct bio *bio);
+int larder_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+/* Runs a write again that has been accepted before; process context. */
+void larder_write_again(struct larder_cache *c, struct bio *bio);
+void larder_origin_written(struct larder_cache *c, u64 block, bool durable);
+
+/* park.c */
+void larder_park(struct larder_cache *c, struct larder_shard *sh, struct larder_io *io);
+void larder_wake(struct larder_cache *c, u64 block);
+void larder_run_again(struct larder_cache *c, struct list_head *ios);
+void larder_rerun_worker(struct work_struct *work);
+
+/* dual.c */
+void larder_write_both(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot);
+
+/* fill.c */
+void larder_fill(struct larder_cache *c, struct bio *bio, struct larder_io *io);
+/* Copies grains of a FILLING slot in from the origin and marks them dirty, then runs the bio again. */
+void larder_copy_in(struct larder_cache *c, struct bio *bio, u64 block, u32 slot, u64 grains);
+int larder_fill_init(struct larder_cache *c);
+void larder_fill_exit(struct larder_cache *c);
+
+/* discard.c */
+int larder_map_discard(struct larder_cache *c, struct bio *bio);
+
+/* destage.c */
+int larder_destage_init(struct larder_cache *c);
+void larder_destage_exit(struct larder_cache *c);
+void larder_destage_start(struct larder_cache *c);
+void larder_destage_kick(struct larder_cache *c);
+void larder_destage_stop(struct larder_cache *c);
+struct destage_batch {
+	u32 nr;
+	bool done;
+	struct destage_entry entries[];
+};
+
+/* commit.c */
+void larder_commit_init(struct larder_cache *c);
+/* The bio ends when everything acknowledged before is durable. */
+void larder_commit_bio(struct larder_cache *c, struct larder_io *io);
+/* The write is run again when the intent of its slot's page is durable. */
+void larder_commit_intent(struct larder_cache *c, struct larder_io *io, u32 slot);
+void larder_commit_forget(struct larder_cache *c, struct larder_forget_batch *batch);
+/* Waits until the batch is recorded. */
+void larder_commit_destaged(struct larder_cache *c, struct destage_batch *batch);
+void larder_commit_soon(struct larder_cache *c, bool lazy);
+/* One whole round now; stop: with everything that can be recorded and all intents withdrawn. */
+int larder_commit_now(struct larder_cache *c, bool stop);
+
+static inline bool larder_failed(struct larder_cache *c)
+{
+	return READ_ONCE(c->committer.failed);
+}
+
+/* supply.c */
+u32 larder_take_slot(struct larder_cache *c);
+void larder_return_slot(struct larder_cache *c, u32 slot);
+void larder_supply_worker(struct work_struct *work);
+void larder_forgotten(struct larder_cache *c, struct larder_forget_batch *batch);
+
+/* policies.c */
+int larder_policy_register(const struct policy_ops *ops, struct module *owner);
+void larder_policy_unregister(const struct policy_ops *ops);
+int larder_policy_open(struct larder_cache *c);
+void larder_policy_close(struct larder_cache *c);
+int larder_policy_attach(struct larder_cache *c);	/* geometry is known */
+void larder_policy_detach(struct larder_cache *c);
+enum policy_admit larder_policy_miss(struct larder_cache *c, const struct extent *e, bool write);
+void larder_policy_inserted(struct larder_cache *c, u32 slot, u64 block, bool write);
+void larder_policy_removed(struct larder_cache *c, u32 slot, u64 block, enum policy_removed why);
+int larder_policies_init(void);
+void larder_policies_exit(void);
+
+/* status.c */
+void larder_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,
+		   unsigned int maxlen);
+int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
+		   unsigned int maxlen);
+
+/* target.c */
+extern struct target_type larder_target;
+
+#endif

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The request path.  map() runs in the submitter's context: a hit takes no
+ * lock, allocates nothing and is remapped; whatever must wait is cut to one
+ * block first, because a bio that has left map() is never trimmed.
+ */
+#include "larder.h"
+
+static void remap(struct bio *bio, struct dm_dev *dev, u64 sector)
+{
+	bio_set_dev(bio, dev->bdev);
+	bio->bi_iter.bi_sector = sector;
+}
+
+static void remap_to_slot(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot)
+{
+	remap(bio, c->cache_dev, geometry_slot_start(&c->geometry, slot) + e->offset);
+}
+
+static void accept(struct bio *bio, u32 sectors)
+{
+	if (sectors < bio_sectors(bio))
+		dm_accept_partial_bio(bio, sectors);
+}
+
+/*
+ * Sectors from the bio's start, within its region and the bio, whose blocks
+ * are not in the cache; the first is known not to be.  Shard lock held.
+ */
+static u32 unmapped_run(struct larder_cache *c, struct bio *bio, const struct extent *e)
+{
+	u64 sector = bio->bi_iter.bi_sector;
+	u64 limit = min_t(u64, bio_sectors(bio), slotmap_region_left(&c->map, sector));
+	u64 block = e->block + 1, run = e->sectors;
+
+	while (run < limit && slotmap_find(&c->map, block) == SLOT_NONE) {
+		run += geometry_block_length(&c->geometry, block);
+		block++;
+	}
+	return min(run, limit);
+}
+
+static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+		     const struct extent *e, u32 slot, u32 run)
+{
+	if (unlikely(run < e->sectors))
+		count(c, COUNT_READ_MIXED);
+	accept(bio, run);
+	slot_touch(&c->map, slot);
+	count(c, COUNT_READ_HIT);
+	io->kind = IO_READ_HIT;
+	io->slot = slot;
+	remap_to_slot(c, bio, e, slot);
+	return DM_MAPIO_REMAPPED;
+}
+
+/* What the lookup without a lock did not find, or not all of it. */
+static noinline int read_slow(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			      const struct extent *e)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	unsigned long flags;
+	bool cached, held;
+	u32 slot, run;
+
+again:
+	spin_lock_irqsave(&sh->lock, flags);
+	slot = slotmap_find(&c->map, e->block);
+	if (slot == SLOT_NONE) {
+		run = unmapped_run(c, bio, e);
+	} else if (word_state(slot_word(&c->map, slot)) == SLOT_FORGETTING) {
+		/* clean, and nobody writes before the forget is durable (I2) */
+		run = e->sectors;
+	} else {
+		run = request_read_run(&c->geometry, e, slot_valid(&c->map, slot), &cached);
+		if (cached) {
+			held = slot_hold_read(&c->map, slot, e->block);
+			spin_unlock_irqrestore(&sh->lock, flags);
+			if (held)
+				return read_held(c, bio, io, e, slot, run);
+			cpu_relax();	/* 65535 readers: one of them will end */
+			goto again;
+		}
+	}
+	io->generation = shard_generation(&c->map, e->block);
+	spin_unlock_irqrestore(&sh->lock, flags);
+
+	accept(bio, run);
+	count(c, COUNT_READ_MISS);
+	count(c, COUNT_ORIGIN_READS);
+	io->kind = READ_ONCE(c->running) && !c->policy_ops->cleaner ? IO_READ_MISS : IO_PASS;
+	remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
+	io->iter = bio->bi_iter;
+	return DM_MAPIO_REMAPPED;
+}
+
+static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *io)
+{
+	struct extent e;
+	u32 slot;
+
+	extent_init(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
+	slot = slotmap_peek(&c->map, e.block);
+	if (slot == SLOT_NONE || !slot_hold_read(&c->map, slot, e.block))
+		return read_slow(c, bio, io, &e);
+	if (likely(!(e.touched & ~slot_valid(&c->map, slot))))
+		return read_held(c, bio, io, &e, slot, e.sectors);
+	slot_release_read(&c->map, slot);
+	return read_slow(c, bio, io, &e);
+}
+
+static int write_to_origin(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			   const struct extent *e)
+{
+	count(c, COUNT_ORIGIN_WRITES);
+	count_by(c, COUNT_ORIGIN_SECTORS_WRITTEN, bio_sectors(bio));
+	io->kind = IO_ORIGIN_WRITE;
+	io->block = e->block;
+	io->write_origin_durable = bio->bi_opf & REQ_FUA;
+	remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int write_to_slot(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			 const struct extent *e, u32 slot, u64 grains)
+{
+	io->kind = IO_WRITE_HIT;
+	io->block = e->block;
+	io->slot = slot;
+	io->grains = grains;
+	if (unlikely(bio->bi_opf & REQ_FUA)) {
+		/* the mapping must be durable too: a commit does both (I5) */
+		bio->bi_opf &= ~REQ_FUA;
+		io->fua = true;
+	}
+	count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
+	remap_to_slot(c, bio, e, slot);
+	return DM_MAPIO_REMAPPED;
+}
+
+#define NEEDS_MERGE 1000	/* beside DM_MAPIO_* */
+
+/* Has a write hold.  Gives it up unless it returns DM_MAPIO_REMAPPED. */
+static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+		      const struct extent *e, u32 slot)
+{
+	u64 page = geometry_table_page(slot), grains = 0, valid, dirty;
+	enum write_need need;
+	unsigned long flags;
+
+	dirty = slot_dirty(&c->map, slot);
+	if (unlikely(e->touched & ~dirty)) {
+		valid = slot_valid(&c->map, slot);
+		/* after the hold: who withdraws an intent looks at the holds last */
+		need = request_write_need(e, valid, dirty,
+					  hbitmap_test(&c->map.intent_live, page));
+		if (need == WRITE_MERGE) {
+			slot_release_write(&c->map, slot);
+			larder_wake(c, e->block);
+			return NEEDS_MERGE;
+		}
+		if ((e->touched & valid & ~dirty) && !hbitmap_test(&c->map.intent_used, page))
+			hbitmap_set(&c->map.intent_used, page);
+		if (need == WRITE_INTENT) {
+			slot_release_write(&c->map, slot);
+			larder_wake(c, e->block);
+			accept(bio, e->sectors);
+			larder_commit_intent(c, io, slot);
+			return DM_MAPIO_SUBMITTED;
+		}
+		if (e->touched & ~valid) {
+			struct larder_shard *sh = shard_of(c, e->block);
+
+			spin_lock_irqsave(&sh->lock, flags);
+			shard_move_on(&c->map, e->block);
+			spin_unlock_irqrestore(&sh->lock, flags);
+		}
+		grains = e->touched;
+	}
+	accept(bio, e->sectors);
+	slot_touch(&c->map, slot);
+	count(c, COUNT_WRITE_HIT);
+	return write_to_slot(c, bio, io, e, slot, grains);
+}
+
+/* A write to a block that is in the cache but cannot simply be held.  Shard lock held, dropped. */
+static int write_mapped(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			const struct extent *e, u32 slot, unsigned long flags)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	u64 word, missing = e->touched & ~slot_valid(&c->map, slot) & ~e->covered;
+
+	accept(bio, e->sectors);
+	if (missing && slot_change(&c->map, slot, SLOT_VALID, SLOT_FILLING, NO_WRITERS, NULL)) {
+		spin_unlock_irqrestore(&sh->lock, flags);
+		count(c, COUNT_MERGE);
+		larder_copy_in(c, bio, e->block, slot, missing);
+		return DM_MAPIO_SUBMITTED;
+	}
+	larder_park(c, sh, io);
+	spin_unlock_irqrestore(&sh->lock, flags);
+	smp_mb();
+	word = slot_word(&c->map, slot);
+	if (!(word & WORD_WRITERS_MASK) &&
+	    (word_state(word) == SLOT_VALID || (word_state(word) == SLOT_DESTAGING && !missing)))
+		larder_wake(c, e->block);	/* the last writer left before it could see us */
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* Around the cache.  Shard lock held, dropped. */
+static int write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			const struct extent *e, bool first, unsigned long flags)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	u32 run = first ? unmapped_run(c, bio, e) : e->sectors;
+
+	shard_origin_write_begin(&c->map, e->block);
+	spin_unlock_irqrestore(&sh->lock, flags);
+	accept(bio, run);
+	count(c, COUNT_WRITE_AROUND);
+	return write_to_origin(c, bio, io, e);
+}
+
+/* first: straight from map(), so that the bio may still be cut. */
+static noinline int write_slow(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			       const struct extent *e, bool first)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	bool asked = false, whole = e->touched == e->covered;
+	u32 slot, fresh = SLOT_NONE;
+	unsigned long flags;
+	int r;
+
+again:
+	spin_lock_irqsave(&sh->lock, flags);
+	slot = slotmap_find(&c->map, e->block);
+	if (slot != SLOT_NONE) {
+		if (fresh != SLOT_NONE)
+			larder_return_slot(c, fresh);
+		fresh = SLOT_NONE;
+		if (!slot_hold_write(&c->map, slot, e->block, false))
+			return write_mapped(c, bio, io, e, slot, flags);
+		spin_unlock_irqrestore(&sh->lock, flags);
+		r = write_held(c, bio, io, e, slot);
+		if (r != NEEDS_MERGE)
+			return r;
+		spin_lock_irqsave(&sh->lock, flags);
+		if (slotmap_find(&c->map, e->block) == slot)
+			return write_mapped(c, bio, io, e, slot, flags);
+		spin_unlock_irqrestore(&sh->lock, flags);
+		goto again;
+	}
+	if (!asked) {
+		spin_unlock_irqrestore(&sh->lock, flags);
+		asked = true;
+		count(c, COUNT_WRITE_MISS);
+		if (request_write_admissible(&c->geometry, e) &&
+		    larder_policy_miss(c, e, true) != POLICY_BYPASS)
+			fresh = larder_take_slot(c);
+		goto again;
+	}
+	if (fresh != SLOT_NONE && c->map.shards[sh - c->shards].origin_writers) {
+		/* an older write to the block may still be on its way to the origin */
+		larder_return_slot(c, fresh);
+		fresh = SLOT_NONE;
+	}
+	if (fresh == SLOT_NONE)
+		return write_around(c, bio, io, e, first, flags);
+	shard_move_on(&c->map, e->block);
+	slot_insert(&c->map, fresh, e->block, whole ? SLOT_VALID : SLOT_FILLING, whole);
+	spin_unlock_irqrestore(&sh->lock, flags);
+	larder_policy_inserted(c, fresh, e->block, true);
+	count(c, COUNT_PROMOTION);
+	accept(bio, e->sectors);
+	if (whole)
+		return write_to_slot(c, bio, io, e, fresh, e->touched);
+	count(c, COUNT_MERGE);
+	larder_copy_in(c, bio, e->block, fresh, e->touched & ~e->covered);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* Write-through: the origin always, and the slot where it holds some of it. */
+static int write_through(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			 const struct extent *e, bool first)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	unsigned long flags;
+	u64 page;
+	u32 slot;
+
+	spin_lock_irqsave(&sh->lock, flags);
+	slot = slotmap_find(&c->map, e->block);
+	if (slot == SLOT_NONE) {
+		count(c, COUNT_WRITE_MISS);
+		return write_around(c, bio, io, e, first, flags);
+	}
+	page = geometry_table_page(slot);
+	if (!slot_hold_write(&c->map, slot, e->block, true)) {
+		accept(bio, e->sectors);
+		return write_mapped(c, bio, io, &(struct extent){ .block = e->block,
+				    .sectors = e->sectors }, slot, flags);
+	}
+	accept(bio, e->sectors);
+	if ((e->touched & slot_valid(&c->map, slot)) &&
+	    !hbitmap_test(&c->map.intent_live, page)) {
+		spin_unlock_irqrestore(&sh->lock, flags);
+		slot_release_write(&c->map, slot);
+		larder_wake(c, e->block);
+		larder_commit_intent(c, io, slot);
+		return DM_MAPIO_SUBMITTED;
+	}
+	if (!hbitmap_test(&c->map.intent_used, page))
+		hbitmap_set(&c->map.intent_used, page);
+	shard_origin_write_begin(&c->map, e->block);
+	spin_unlock_irqrestore(&sh->lock, flags);
+	count(c, e->touched & slot_valid(&c->map, slot) ? COUNT_WRITE_HIT : COUNT_WRITE_MISS);
+	larder_write_both(c, bio, e, slot);
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int map_write(struct larder_cache *c, struct bio *bio, struct larder_io *io, bool first)
+{
+	struct extent e;
+	u32 slot;
+	int r;
+
+	if (unlikely(larder_failed(c)))
+		return DM_MAPIO_KILL;
+	extent_init(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
+	if (c->args.mode == MODE_WRITE_THROUGH)
+		return write_through(c, bio, io, &e, first);
+	slot = slotmap_peek(&c->map, e.block);
+	if (slot == SLOT_NONE || !slot_hold_write(&c->map, slot, e.block, false))
+		return write_slow(c, bio, io, &e, first);
+	r = write_held(c, bio, io, &e, slot);
+	return r == NEEDS_MERGE ? write_slow(c, bio, io, &e, first) : r;
+}
+
+void larder_write_again(struct larder_cache *c, struct bio *bio)
+{
+	switch (map_write(c, bio, bio_io(bio), false)) {
+	case DM_MAPIO_REMAPPED:
+		submit_bio_noacct(bio);
+		break;
+	case DM_MAPIO_KILL:
+		bio_io_error(bio);
+		break;
+	}
+}
+
+int larder_map(struct dm_target *ti, struct bio *bio)
+{
+	struct larder_cache *c = ti->private;
+	struct larder_io *io = bio_io(bio);
+
+	io->cache = c;
+	io->kind = IO_PASS;
+	io->fua = false;
+	io->flush = false;
+	if (READ_ONCE(c->last_io) != jiffies)
+		WRITE_ONCE(c->last_io, jiffies);
+	if (unlikely(bio->bi_opf & REQ_PREFLUSH)) {
+		/* dm sends flushes without data */
+		io->flush = true;
+		count(c, COUNT_FLUSH);
+		larder_commit_bio(c, io);
+		return DM_MAPIO_SUBMITTED;
+	}
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return map_read(c, bio, io);
+	case REQ_OP_WRITE:
+		return map_write(c, bio, io, true);
+	case REQ_OP_DISCARD:
+		return larder_map_discard(c, bio);
+	default:
+		return DM_MAPIO_KILL;
+	}
+}
+
+void larder_origin_written(struct larder_cache *c, u64 block, bool durable)
+{
+	struct larder_shard *sh = shard_of(c, block);
+	unsigned long flags;
+
+	if (!durable) {
+		count(c, COUNT_WRITES_ORIGIN);
+		count(c, COUNT_WRITES_ORIGIN_USER);
+	}
+	spin_lock_irqsave(&sh->lock, flags);
+	shard_origin_write_end(&c->map, block);
+	spin_unlock_irqrestore(&sh->lock, flags);
+}
+
+static int write_hit_end(struct larder_cache *c, struct larder_io *io, blk_status_t error)
+{
+	struct larder_shard *sh = shard_of(c, io->block);
+	unsigned long flags;
+	u64 grains = io->grains;
+
+	/* before the record can be made: a commit flushes when it sees this counter move (I1) */
+	count(c, COUNT_WRITES_CACHE);
+	count(c, COUNT_WRITES_CACHE_DIRTY);
+	if (unlikely(grains)) {
+		spin_lock_irqsave(&sh->lock, flags);
+		/* what a failed write has left of a clean grain may differ from the origin (I3) */
+		if (error)
+			grains &= slot_valid(&c->map, io->slot);
+		slot_written(&c->map, io->slot, grains);
+		spin_unlock_irqrestore(&sh->lock, flags);
+	}
+	slot_release_write(&c->map, io->slot);
+	smp_mb__after_atomic();
+	if (unlikely(READ_ONCE(sh->nr_parked)))
+		larder_wake(c, io->block);
+	io->kind = IO_PASS;
+	if (error) {
+		count(c, COUNT_CACHE_ERROR);
+	} else if (unlikely(io->fua)) {
+		count(c, COUNT_FUA);
+		larder_commit_bio(c, io);
+		return DM_ENDIO_INCOMPLETE;
+	}
+	return DM_ENDIO_DONE;
+}
+
+int larder_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct larder_io *io = bio_io(bio);
+	struct larder_cache *c = io->cache;
+
+	switch (io->kind) {
+	case IO_READ_HIT:
+		slot_release_read(&c->map, io->slot);
+		if (unlikely(*error))
+			count(c, COUNT_CACHE_ERROR);
+		break;
+	case IO_WRITE_HIT:
+		return write_hit_end(c, io, *error);
+	case IO_READ_MISS:
+		if (likely(!*error))
+			larder_fill(c, bio, io);
+		else
+			count(c, COUNT_ORIGIN_ERROR);
+		break;
+	case IO_ORIGIN_WRITE:
+		larder_origin_written(c, io->block, io->write_origin_durable && !*error);
+		if (unlikely(*error))
+			count(c, COUNT_ORIGIN_ERROR);
+		break;
+	case IO_PASS:
+		break;
+	}
+	io->kind = IO_PASS;
+	return DM_ENDIO_DONE;
+}

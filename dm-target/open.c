@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The metadata's life: probe (constructor, writes nothing), open (preresume:
+ * format or recovery) and close (postsuspend: the last I/O).
+ */
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "larder.h"
+
+static const char *name_of(struct larder_cache *c)
+{
+	return dm_table_device_name(c->ti->table);
+}
+
+static int choose_geometry(struct larder_cache *c, u64 units, char **error)
+{
+	u64 cache_sectors = bdev_nr_sectors(c->cache_dev->bdev), needed = 0;
+
+	switch (geometry_choose(&c->geometry, c->args.chunk_sectors, c->ti->len, cache_sectors,
+				units, &needed)) {
+	case GEOMETRY_OK:
+		return 0;
+	case GEOMETRY_CHUNK_RANGE:
+		*error = "Chunk size must be a multiple of 8 sectors, from 8 to 2097152";
+		return -EINVAL;
+	case GEOMETRY_ORIGIN_SMALL:
+		*error = "Origin is empty";
+		return -EINVAL;
+	case GEOMETRY_CACHE_SMALL:
+		*error = "Cache device is smaller than one chunk";
+		DMERR("%s: cache device has %llu sectors, one chunk needs %u", name_of(c),
+		      cache_sectors, c->args.chunk_sectors);
+		return -ENOSPC;
+	case GEOMETRY_METADATA_SMALL:
+		*error = "Metadata device is too small (the log says how much is needed)";
+		DMERR("%s: metadata device has %llu KiB, at least %llu KiB are needed for a cache of %llu sectors in chunks of %u",
+		      name_of(c), units * 4, needed * 4, cache_sectors, c->args.chunk_sectors);
+		return -ENOSPC;
+	case GEOMETRY_TOO_MANY_BLOCKS:
+		break;
+	}
+	*error = "Too many blocks: use larger chunks";
+	return -EINVAL;
+}
+
+static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
+{
+	u64 *beyond = context, flags = le64_to_cpu(entry->block_flags);
+
+	if (flags & LARDER_ENTRY_USED)
+		*beyond = max(*beyond, (flags & LARDER_BLOCK_MASK) + 1);
+	return 0;
+}
+
+static int scan_intent(void *context, u64 page, u8 intent)
+{
+	return 0;
+}
+
+/* The origin has shrunk: is anything cached that it no longer has? */
+static int check_shrunk(struct larder_cache *c, char **error)
+{
+	u64 beyond = 0;
+	struct metadata_visitor visitor = {
+		.entry = scan_entry,
+		.intent = scan_intent,
+		.context = &beyond,
+	};
+
+	/* a twin of ours may be at work on it: only what is found counts, not an error */
+	larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
+	if (beyond <= c->geometry.nr_origin_blocks)
+		return 0;
+	*error = "Origin is smaller than what is cached of it";
+	DMERR("%s: origin has %llu sectors, but sectors up to %llu are cached: give it its size back, or remove the cache first",
+	      name_of(c), (u64)c->ti->len, beyond * c->geometry.block_sectors);
+	return -EINVAL;
+}
+
+static int check_ours(struct larder_cache *c, char **error)
+{
+	const struct larder_superblock *sb = metadata_super(c->metadata);
+	struct geometry *g = &c->geometry;
+	u64 cache_sectors = bdev_nr_sectors(c->cache_dev->bdev);
+	u64 origin_sectors = le64_to_cpu(sb->origin_sectors);
+
+	*g = *metadata_geometry(c->metadata);
+	if (g->chunk_sectors != c->args.chunk_sectors) {
+		*error = "Chunk size differs from the one this cache was made with";
+		DMERR("%s: the cache was made with chunks of %u sectors, the table says %u",
+		      name_of(c), g->chunk_sectors, c->args.chunk_sectors);
+		return -EINVAL;
+	}
+	if (g->nr_slots * g->block_sectors > cache_sectors) {
+		*error = "Cache device is smaller than when this cache was made";
+		DMERR("%s: cache device has %llu sectors, the cache uses %llu", name_of(c),
+		      cache_sectors, g->nr_slots * g->block_sectors);
+		return -EINVAL;
+	}
+	g->origin_sectors = c->ti->len;
+	g->nr_origin_blocks = DIV_ROUND_UP_ULL(g->origin_sectors, g->block_sectors);
+	if (g->origin_sectors < origin_sectors)
+		return check_shrunk(c, error);
+	return 0;
+}
+
+/*
+ * Looks at the metadata device and decides the geometry, writing nothing.  A
+ * cache that is live on the same devices may be writing at the same time:
+ * nothing found here is relied upon, larder_open() looks again.
+ */
+int larder_probe(struct larder_cache *c, char **error)
+{
+	u64 units = bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS;
+	const char *foreign;
+	int err;
+
+	if (!c->metadata_memory) {
+		c->metadata_memory = vzalloc(metadata_bytes());
+		if (!c->metadata_memory) {
+			*error = "Out of memory";
+			return -ENOMEM;
+		}
+	}
+	c->metadata = metadata_init(c->metadata_memory, units);
+	err = larder_run_operation(c, metadata_probe_begin(c->metadata));
+	if (err) {
+		*error = "Cannot read the metadata device";
+		return err;
+	}
+	switch (metadata_found(c->metadata)) {
+	case METADATA_BLANK:
+		return choose_geometry(c, units, error);
+	case METADATA_OURS:
+		return check_ours(c, error);
+	case METADATA_FOREIGN:
+		foreign = metadata_foreign(c->metadata);
+		*error = "Metadata device holds something else (the log says what)";
+		DMERR("%s: metadata device holds %s, not a dm-larder cache: to use it anyway, zero its first 4 KiB",
+		      name_of(c), foreign ?: "unknown data");
+		return -EINVAL;
+	case METADATA_DAMAGED:
+		*error = "Metadata device has a damaged superblock";
+		DMERR("%s: neither superblock verifies: see larder(8), check", name_of(c));
+		return -EUCLEAN;
+	case METADATA_TOO_NEW:
+		*error = "Metadata was written by a newer dm-larder, with features unknown to this one";
+		DMERR("%s: version %u, incompatible features 0x%llx", name_of(c),
+		      le32_to_cpu(metadata_super(c->metadata)->version),
+		      le64_to_cpu(metadata_super(c->metadata)->incompat));
+		return -EINVAL;
+	case METADATA_BAD_GEOMETRY:
+		break;
+	}
+	*error = "Superblock does not fit the metadata device (has it shrunk?)";
+	return -EUCLEAN;
+}
+
+static int alloc_map(struct larder_cache *c)
+{
+	size_t bytes = slotmap_bytes(&c->geometry);
+	u32 i;
+
+	c->map_memory = vzalloc(bytes);
+	if (!c->map_memory) {
+		DMERR("%s: no memory for the slot map (%zu KiB)", name_of(c), bytes >> 10);
+		return -ENOMEM;
+	}
+	slotmap_init(&c->map, &c->geometry, c->map_memory);
+	c->shards = kvcalloc(c->map.nr_shards, sizeof(*c->shards), GFP_KERNEL);
+	if (!c->shards)
+		return -ENOMEM;
+	for (i = 0; i < c->map.nr_shards; i++) {
+		spin_lock_init(&c->shards[i].lock);
+		INIT_LIST_HEAD(&c->shards[i].parked);
+	}
+	c->map.intent_kind = c->args.mode == MODE_WRITE_BACK ? LARDER_INTENT_WRITE_BACK :
+							       LARDER_INTENT_WRITE_THROUGH;
+	c->map.heat_max = c->policy_ops->heat_max;
+	return 0;
+}
+
+void larder_unload(struct larder_cache *c)
+{
+	kvfree(c->shards);
+	c->shards = NULL;
+	vfree(c->map_memory);
+	c->map_memory = NULL;
+	c->loaded = false;
+}
+
+struct loading {
+	struct larder_cache *c;
+	u8 *intents;
+};
+
+static int load_entry(void *context, u32 slot, const struct larder_entry *entry)
+{
+	struct loading *l = context;
+
+	return slotmap_load_entry(&l->c->map, slot, entry);
+}
+
+static int load_intent(void *context, u64 page, u8 intent)
+{
+	struct loading *l = context;
+
+	l->intents[page] = intent;
+	return 0;
+}
+
+static bool load_damage(void *context, u64 unit, const char *what)
+{
+	struct loading *l = context;
+
+	DMERR("%s: metadata unit %llu: %s", name_of(l->c), unit, what);
+	return false;
+}
+
+static int load(struct larder_cache *c)
+{
+	struct loading l = { .c = c };
+	struct metadata_visitor visitor = {
+		.entry = load_entry,
+		.intent = load_intent,
+		.damage = load_damage,
+		.context = &l,
+	};
+	u64 page;
+	int err;
+
+	l.intents = vzalloc(c->map.nr_pages);
+	if (!l.intents)
+		return -ENOMEM;
+	err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, true));
+	for (page = 0; !err && page < c->map.nr_pages; page++)
+		slotmap_load_intent(&c->map, page, l.intents[page]);
+	vfree(l.intents);
+	return err;
+}
+
+static int format(struct larder_cache *c)
+{
+	const struct metadata_identity who = { };
+	u8 uuid[LARDER_UUID_SIZE];
+
+	get_random_bytes(uuid, sizeof(uuid));
+	uuid[0] |= 1;	/* not all zero */
+	DMINFO("%s: new cache: %llu blocks of %u KiB", name_of(c), c->geometry.nr_slots,
+	       c->geometry.block_sectors / 2);
+	return larder_run_operation(c, metadata_format_begin(c->metadata, &c->geometry, uuid,
+							     &who));
+}
+
+static int activate(struct larder_cache *c)
+{
+	const struct metadata_identity who = { };
+
+	return larder_run_operation(c, metadata_activate_begin(c->metadata,
+							       c->geometry.origin_sectors,
+							       c->args.mode, c->args.policy_name,
+							       &who));
+}
+
+static void tell_policy(struct larder_cache *c)
+{
+	u32 slot;
+
+	for (slot = 0; slot < c->map.nr_slots; slot++)
+		if (word_state(slot_word(&c->map, slot)) != SLOT_FREE)
+			c->policy_ops->load(&c->policy, slot, slot_block(&c->map.slots[slot]), 0,
+					    false);
+	c->policy_ops->load_end(&c->policy);
+}
+
+static int load_all(struct larder_cache *c, bool blank)
+{
+	u64 block = 0;
+	int err;
+
+	larder_unload(c);
+	err = alloc_map(c);
+	if (err)
+		return err;
+	err = blank ? format(c) : load(c);
+	if (err)
+		return err;
+	err = activate(c);
+	if (!err && metadata_formatted_slots(c->metadata) == 0)
+		err = larder_run_operation(c, metadata_extend_begin(c->metadata));
+	if (err)
+		return err;
+	err = slotmap_load_end(&c->map, metadata_formatted_slots(c->metadata), &block);
+	if (err) {
+		DMERR("%s: metadata names block %llu twice, or in a slot that cannot be", name_of(c),
+		      block);
+		return err;
+	}
+	err = larder_policy_attach(c);
+	if (err)
+		return err;
+	tell_policy(c);
+	c->loaded = true;
+	return 0;
+}
+
+/* Is the metadata on the device still what we left there when we were suspended? */
+static bool unchanged(struct larder_cache *c)
+{
+	void *memory = vzalloc(metadata_bytes());
+	struct metadata *md;
+	bool same = false;
+
+	if (!memory)
+		return false;
+	md = metadata_init(memory, bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS);
+	if (!larder_run_operation(c, metadata_probe_begin(md)) &&
+	    metadata_found(md) == METADATA_OURS)
+		same = metadata_generation(md) == c->generation &&
+		       !memcmp(metadata_super(md)->header.uuid,
+			       metadata_super(c->metadata)->header.uuid, LARDER_UUID_SIZE);
+	vfree(memory);
+	return same;
+}
+
+static int load_anew(struct larder_cache *c)
+{
+	struct geometry before = c->geometry;
+	char *error = NULL;
+	bool blank;
+	int err;
+
+	c->loaded = false;
+	err = larder_probe(c, &error);
+	if (err) {
+		DMERR("%s: %s", name_of(c), error);
+		return err;
+	}
+	if (memcmp(&before, &c->geometry, sizeof(before))) {
+		DMERR("%s: the metadata has changed since the table was loaded: load it again",
+		      name_of(c));
+		return -ESTALE;
+	}
+	blank = metadata_found(c->metadata) == METADATA_BLANK;
+	c->was_clean = blank || (le32_to_cpu(metadata_super(c->metadata)->flags) &
+				 LARDER_SUPER_CLEAN);
+	larder_policy_detach(c);
+	return load_all(c, blank);
+}
+
+/* Brings the cache into a state in which requests may run. */
+int larder_open(struct larder_cache *c)
+{
+	int err;
+
+	if (c->loaded && unchanged(c))
+		err = activate(c);
+	else
+		err = load_anew(c);
+	if (err) {
+		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
+		      err == -EUCLEAN ? ": it is damaged, see larder(8), check" : "");
+		return err;
+	}
+	/* nothing of what was written before counts as flushed (I4) */
+	c->committer.origin_ever_flushed = false;
+	c->committer.cache_flushed = ~0ull;
+	c->committer.cache_dirty_flushed = ~0ull;
+	/* what a crash left open is recorded before the first request (I3) */
+	err = larder_commit_now(c, true);
+	if (!err && !c->was_clean)
+		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
+		       name_of(c), atomic64_read(&c->map.nr_used),
+		       atomic64_read(&c->map.nr_dirty));
+	return err;
+}
+
+/* Makes everything durable and marks the stop as orderly: the last I/O of this table. */
+void larder_close(struct larder_cache *c)
+{
+	int err;
+
+	if (!c->loaded)
+		return;
+	err = larder_commit_now(c, true);
+	if (!err)
+		err = larder_run_operation(c, metadata_stop_begin(c->metadata));
+	if (err)
+		DMERR("%s: cannot record an orderly stop (%d): the next start recovers", name_of(c),
+		      err);
+	c->generation = metadata_generation(c->metadata);
+}

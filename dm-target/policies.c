@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registry of policies, and the calls into the one that a cache uses.  s3fifo
+ * and cleaner are always there; others are modules named
+ * dm-larder-policy-NAME that register themselves and are loaded on demand.
+ */
+#include <linux/kmod.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "larder.h"
+
+static DEFINE_MUTEX(policies_lock);
+static LIST_HEAD(policies);
+
+/* Policies as LVM and others call them: "default", "smq" and "mq" mean the host's default. */
+static const char *real_name(const char *name)
+{
+	if (!strcmp(name, "default") || !strcmp(name, "smq") || !strcmp(name, "mq"))
+		return "s3fifo";
+	return name;
+}
+
+static struct larder_policy_module *find_policy(const char *name)
+{
+	struct larder_policy_module *m;
+
+	list_for_each_entry(m, &policies, list)
+		if (!strcmp(m->ops->name, name))
+			return m;
+	return NULL;
+}
+
+/* Called by a policy's module; it must unregister before it goes. */
+int larder_policy_register(const struct policy_ops *ops, struct module *owner)
+{
+	struct larder_policy_module *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	int err = 0;
+
+	if (!m)
+		return -ENOMEM;
+	m->ops = ops;
+	m->owner = owner;
+	mutex_lock(&policies_lock);
+	if (find_policy(ops->name))
+		err = -EEXIST;
+	else
+		list_add_tail(&m->list, &policies);
+	mutex_unlock(&policies_lock);
+	if (err)
+		kfree(m);
+	return err;
+}
+EXPORT_SYMBOL_GPL(larder_policy_register);
+
+void larder_policy_unregister(const struct policy_ops *ops)
+{
+	struct larder_policy_module *m;
+
+	mutex_lock(&policies_lock);
+	m = find_policy(ops->name);
+	if (m)
+		list_del(&m->list);
+	mutex_unlock(&policies_lock);
+	kfree(m);
+}
+EXPORT_SYMBOL_GPL(larder_policy_unregister);
+
+static bool get_policy(struct larder_cache *c, const char *name)
+{
+	struct larder_policy_module *m;
+
+	mutex_lock(&policies_lock);
+	m = find_policy(name);
+	if (m && try_module_get(m->owner)) {
+		c->policy_ops = m->ops;
+		c->policy_owner = m->owner;
+	}
+	mutex_unlock(&policies_lock);
+	return c->policy_ops;
+}
+
+/* Finds the policy that the table line names.  -ENOENT when there is none. */
+int larder_policy_open(struct larder_cache *c)
+{
+	const char *name = real_name(c->args.policy_name);
+
+	if (get_policy(c, name))
+		return 0;
+	request_module("dm-larder-policy-%s", name);
+	return get_policy(c, name) ? 0 : -ENOENT;
+}
+
+/* Takes the policy's state away; larder_policy_attach() makes it anew. */
+void larder_policy_detach(struct larder_cache *c)
+{
+	if (c->policy_memory && c->policy_ops->exit)
+		c->policy_ops->exit(&c->policy);
+	vfree(c->policy_memory);
+	c->policy_memory = NULL;
+}
+
+void larder_policy_close(struct larder_cache *c)
+{
+	if (!c->policy_ops)
+		return;
+	larder_policy_detach(c);
+	module_put(c->policy_owner);
+	c->policy_ops = NULL;
+}
+
+static u8 heat_get(void *context, u32 slot)
+{
+	struct larder_cache *c = context;
+
+	return READ_ONCE(c->map.slots[slot].heat);
+}
+
+static void heat_set(void *context, u32 slot, u8 heat)
+{
+	struct larder_cache *c = context;
+
+	WRITE_ONCE(c->map.slots[slot].heat, heat);
+}
+
+/* Gives the policy its memory and settings.  -EINVAL: a key or value that it does not take. */
+int larder_policy_attach(struct larder_cache *c)
+{
+	struct policy *p = &c->policy;
+	unsigned int i;
+	size_t bytes;
+	int err;
+
+	p->ops = c->policy_ops;
+	p->geometry.nr_slots = c->geometry.nr_slots;
+	p->geometry.block_sectors = c->geometry.block_sectors;
+	p->geometry.nr_origin_blocks = c->geometry.nr_origin_blocks;
+	p->heat.get = heat_get;
+	p->heat.set = heat_set;
+	p->heat.context = c;
+	bytes = p->ops->state_bytes(&p->geometry);
+	if (!bytes)
+		return -E2BIG;
+	c->policy_memory = vzalloc(bytes);
+	if (!c->policy_memory)
+		return -ENOMEM;
+	p->state = c->policy_memory;
+	err = p->ops->init(p, get_random_u64());
+	for (i = 0; !err && i < c->args.nr_policy_args; i++)
+		err = p->ops->set(p, c->args.policy_args[i].key, c->args.policy_args[i].value);
+	return err;
+}
+
+static u64 now_ms(void)
+{
+	return ktime_get_ns() / NSEC_PER_MSEC;
+}
+
+enum policy_admit larder_policy_miss(struct larder_cache *c, const struct extent *e, bool write)
+{
+	struct policy_miss miss = {
+		.block = e->block,
+		.grains = hweight64(e->touched),
+		.write = write,
+		.free_slots = atomic64_read(&c->map.nr_free) > 0,
+		.now_ms = now_ms(),
+	};
+	enum policy_admit admit;
+	unsigned long flags;
+
+	if (!READ_ONCE(c->running))
+		return POLICY_BYPASS;
+	spin_lock_irqsave(&c->policy_lock, flags);
+	admit = c->policy_ops->miss(&c->policy, &miss);
+	spin_unlock_irqrestore(&c->policy_lock, flags);
+	return admit;
+}
+
+void larder_policy_inserted(struct larder_cache *c, u32 slot, u64 block, bool write)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->policy_lock, flags);
+	c->policy_ops->inserted(&c->policy, slot, block, write);
+	spin_unlock_irqrestore(&c->policy_lock, flags);
+}
+
+void larder_policy_removed(struct larder_cache *c, u32 slot, u64 block, enum policy_removed why)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->policy_lock, flags);
+	c->policy_ops->removed(&c->policy, slot, block, why);
+	spin_unlock_irqrestore(&c->policy_lock, flags);
+}
+
+int larder_policies_init(void)
+{
+	int err = larder_policy_register(&policy_s3fifo, THIS_MODULE);
+
+	return err ?: larder_policy_register(&policy_cleaner, THIS_MODULE);
+}
+
+void larder_policies_exit(void)
+{
+	larder_policy_unregister(&policy_cleaner);
+	larder_policy_unregister(&policy_s3fifo);
+}

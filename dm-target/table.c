@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The words of the table line behind the three devices:
+ *
+ *	<chunk sectors> <#features> <feature>* <policy> <#policy args> <key value>*
+ *
+ *	chunk sectors	8..2097152, a multiple of 8
+ *	features	writeback | writethrough (default: writeback)
+ *			no_discard_passdown	discards end at the cache
+ *			metadata2		accepted, means nothing here
+ *	policy		s3fifo, cleaner, or a module dm-larder-policy-NAME;
+ *			"default", "smq" and "mq" stand for the host's default
+ *	policy args	the policy's own keys, and migration_threshold (accepted
+ *			as dm-cache has it; the pace of write-back sees to itself)
+ *
+ * Everything is kept verbatim: STATUSTYPE_TABLE must echo it byte for byte.
+ */
+#include <linux/slab.h>
+
+#include "larder.h"
+
+struct words {
+	unsigned int argc;
+	char **argv;
+};
+
+static const char *next_word(struct words *w)
+{
+	if (!w->argc)
+		return NULL;
+	w->argc--;
+	return *w->argv++;
+}
+
+static int next_number(struct words *w, u64 max, u64 *value)
+{
+	const char *word = next_word(w);
+
+	if (!word || kstrtou64(word, 10, value) || *value > max)
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_feature(struct larder_args *args, const char *word, bool *mode_given, char **error)
+{
+	if (!strcmp(word, "writeback") || !strcmp(word, "writethrough")) {
+		if (*mode_given) {
+			*error = "More than one mode";
+			return -EINVAL;
+		}
+		*mode_given = true;
+		args->mode = !strcmp(word, "writeback") ? MODE_WRITE_BACK : MODE_WRITE_THROUGH;
+	} else if (!strcmp(word, "no_discard_passdown")) {
+		args->discard_passdown = false;
+	} else if (strcmp(word, "metadata2")) {
+		*error = "Unknown feature";
+		DMERR("unknown feature \"%s\": expected writeback, writethrough, no_discard_passdown or metadata2",
+		      word);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_features(struct larder_args *args, struct words *w, char **error)
+{
+	bool mode_given = false;
+	const char *word;
+	u64 n;
+	int err = 0;
+
+	if (next_number(w, 16, &n)) {
+		*error = "Number of features: expected 0 to 16";
+		return -EINVAL;
+	}
+	while (n-- && !err) {
+		word = next_word(w);
+		if (!word) {
+			*error = "Fewer features than announced";
+			return -EINVAL;
+		}
+		err = parse_feature(args, word, &mode_given, error);
+	}
+	return err;
+}
+
+static int parse_policy(struct larder_args *args, struct words *w, char **error)
+{
+	const char *word = next_word(w);
+	u64 n, value;
+
+	if (!word || strlen(word) >= sizeof(args->policy_name)) {
+		*error = "Policy name is missing or too long";
+		return -EINVAL;
+	}
+	strscpy(args->policy_name, word, sizeof(args->policy_name));
+	if (next_number(w, 2 * POLICY_ARGS_MAX, &n) || n % 2) {
+		*error = "Number of policy arguments: expected an even number up to 64";
+		return -EINVAL;
+	}
+	if (n != w->argc) {
+		*error = n > w->argc ? "Fewer policy arguments than announced" :
+				       "More arguments than announced";
+		return -EINVAL;
+	}
+	for (; n; n -= 2) {
+		word = next_word(w);
+		if (next_number(w, U64_MAX, &value)) {
+			*error = "Value of a policy argument is no number";
+			DMERR("policy argument \"%s\": its value must be a decimal number", word);
+			return -EINVAL;
+		}
+		if (!strcmp(word, "migration_threshold")) {
+			args->migration_threshold = value;
+			continue;
+		}
+		args->policy_args[args->nr_policy_args].key = word;
+		args->policy_args[args->nr_policy_args++].value = value;
+	}
+	return 0;
+}
+
+/* Keeps the words: echo as one line, argv as separate strings that live as long as args. */
+static int keep(struct larder_args *args, struct words *w)
+{
+	size_t bytes = 1;
+	unsigned int i;
+	char *at, *word;
+
+	for (i = 0; i < w->argc; i++)
+		bytes += strlen(w->argv[i]) + 1;
+	args->echo = kzalloc(bytes, GFP_KERNEL);
+	args->words = kzalloc(bytes, GFP_KERNEL);
+	if (!args->echo || !args->words)
+		return -ENOMEM;
+	at = args->echo;
+	word = args->words;
+	for (i = 0; i < w->argc; i++) {
+		at += sprintf(at, "%s%s", i ? " " : "", w->argv[i]);
+		strcpy(word, w->argv[i]);
+		w->argv[i] = word;
+		word += strlen(word) + 1;
+	}
+	return 0;
+}
+
+/* argv: behind the devices.  On error *error says what is wrong; larder_free_args() in any case. */
+int larder_parse_args(struct larder_args *args, unsigned int argc, char **argv, char **error)
+{
+	struct words w = { argc, argv };
+	u64 chunk;
+	int err;
+
+	args->mode = MODE_WRITE_BACK;
+	args->discard_passdown = true;
+	args->migration_threshold = 2048;
+	err = keep(args, &w);
+	if (err) {
+		*error = "Out of memory";
+		return err;
+	}
+	if (next_number(&w, CHUNK_SECTORS_MAX, &chunk) || chunk < CHUNK_SECTORS_MIN || chunk % 8) {
+		*error = "Chunk size must be a multiple of 8 sectors, from 8 to 2097152";
+		return -EINVAL;
+	}
+	args->chunk_sectors = chunk;
+	err = parse_features(args, &w, error);
+	return err ?: parse_policy(args, &w, error);
+}
+
+void larder_free_args(struct larder_args *args)
+{
+	kfree(args->echo);
+	kfree(args->words);
+}
