@@ -40,6 +40,8 @@ static const char usage[] =
 "  --sequential-runs  mix in sequential runs\n"
 "  --stop-on-error    stop at the first wrong read\n"
 "  --tolerate-errors  go on after I/O errors; without it the first one ends the run\n"
+"  --allow-tearing    a read during a write of the same sector may find a mixture; for RAM disks\n"
+"                     (brd, null_blk) and files, which copy without a lock\n"
 "  --hang SECONDS     give up on an operation that does not return (default 300)\n"
 "  --list-operations  print the sequence of operations instead of performing it\n"
 "verify:\n"
@@ -58,7 +60,7 @@ static const char usage[] =
 enum option_code {
 	OPT_JOURNAL = 256, OPT_ACK_STREAM, OPT_FILE, OPT_OFFSET, OPT_SPAN, OPT_INITIAL,
 	OPT_CONTINUE, OPT_SEED, OPT_THREADS, OPT_OPS, OPT_SECONDS, OPT_MIX, OPT_SIZES,
-	OPT_UNALIGNED, OPT_HOT, OPT_SEQUENTIAL, OPT_STOP_ON_ERROR, OPT_TOLERATE, OPT_HANG,
+	OPT_UNALIGNED, OPT_HOT, OPT_SEQUENTIAL, OPT_STOP_ON_ERROR, OPT_TOLERATE, OPT_TEARING, OPT_HANG,
 	OPT_LIST, OPT_EXACT, OPT_REREAD, OPT_BETWEEN, OPT_NO_ADOPT, OPT_FAIL_AFTER, OPT_VOLATILE,
 };
 
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
 	{ "sequential-runs", no_argument, NULL, OPT_SEQUENTIAL },
 	{ "stop-on-error", no_argument, NULL, OPT_STOP_ON_ERROR },
 	{ "tolerate-errors", no_argument, NULL, OPT_TOLERATE },
+	{ "allow-tearing", no_argument, NULL, OPT_TEARING },
 	{ "hang", required_argument, NULL, OPT_HANG },
 	{ "list-operations", no_argument, NULL, OPT_LIST },
 	{ "expect-exact", no_argument, NULL, OPT_EXACT },
@@ -224,6 +227,9 @@ static void parse_run_option(struct run_options *options, int code, const char *
 		break;
 	case OPT_TOLERATE:
 		options->tolerate_errors = true;
+		break;
+	case OPT_TEARING:
+		options->allow_tearing = true;
 		break;
 	default:
 		parse_operation_option(&options->operations, code, value);

@@ -378,6 +378,8 @@ uint32_t oracle_read_check(struct oracle *oracle, uint64_t begin, uint64_t secto
 		bool busy = add_in_flight(&rule, list, listed, sector + i);
 
 		wrong[i] = !rule_allows(oracle, &rule, &found[i]);
+		if (wrong[i] && oracle->allow_tearing && (busy || state->last_end > begin))
+			wrong[i] = found[i].class != FOUND_TORN && found[i].class != FOUND_GARBAGE;
 		wrong_count += wrong[i];
 		if (state->ambiguous && !wrong[i] && !busy && state->last_end < begin &&
 		    !rule.undefined && !rule.foreign)
@@ -395,7 +397,7 @@ uint64_t oracle_final_value(const struct oracle *oracle, uint64_t sector)
 	struct rule rule = make_rule(oracle, &state->live, state);
 
 	if (rule.undefined)
-		return rule.settled == VALUE_FOREIGN ? VALUE_FOREIGN : VALUE_ANY;
+		return VALUE_ANY;
 	if (rule.base_holds)
 		return rule.settled;
 	return was_zeroing(oracle, rule.floor) ? VALUE_ZERO : rule.floor;
@@ -409,10 +411,10 @@ void oracle_adopt(struct oracle *oracle, uint64_t sector, const struct found *fo
 	bool after_discard = found->class == FOUND_VALID && found->version > rule.settled_at &&
 			     found->version > state->discard_end;
 
-	if (rule.foreign && found->class != FOUND_VALID)
-		view->settled = VALUE_FOREIGN;
-	else if (rule.undefined && !after_discard)
+	if (rule.undefined && !after_discard)
 		view->settled = VALUE_ANY;
+	else if (rule.foreign && found->class != FOUND_VALID)
+		view->settled = VALUE_FOREIGN;
 	else
 		view->settled = found->class == FOUND_ZERO ? VALUE_ZERO : found->version;
 	view->settled_at = 0;

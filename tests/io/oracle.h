@@ -91,6 +91,7 @@ struct oracle {
 	uint64_t sectors;
 	uint64_t foreign_start;	/* the span began with unknown content */
 	uint64_t base;		/* all older versions are settled */
+	bool allow_tearing;	/* a read during a write may find a mixture inside a sector */
 	bool ends_lost;		/* killed: versions beyond `tick` may exist */
 
 	pthread_mutex_t lock;	/* over everything below */

@@ -382,6 +382,7 @@ int run_oracle(struct io_device *device, struct oracle *oracle, const struct run
 	unsigned int i;
 	int error;
 
+	oracle->allow_tearing = options->allow_tearing;
 	if (journal_save(oracle, options->journal, JOURNAL_RUNNING) ||
 	    (options->ack_stream && stream_open(oracle, options->ack_stream)))
 		return EXIT_CANNOT;

@@ -30,6 +30,7 @@ struct run_options {
 	unsigned int hang_seconds;
 	bool stop_on_error;
 	bool tolerate_errors;
+	bool allow_tearing;
 };
 
 struct verify_options {
