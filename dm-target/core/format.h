@@ -24,20 +24,26 @@
  *
  * Journal.  Block number n (from 1) lives at journal_start + n %
  * journal_blocks.  A block is valid when uuid, CRC, unit and sequence number
- * fit, its epoch is that of the superblock, and prev_crc
- * is the CRC of block n - 1 (for n == tail_seq: the superblock's tail_crc).
- * The journal ends before the first block that is not valid.  Each activation
- * ends the journal of the one before: it is applied to the table, then one
- * superblock write starts the next epoch with an empty journal.  Records are
- * absolute (the last one for a slot or page wins), so applying them twice
- * changes nothing.
+ * fit, its epoch is that of the superblock, and prev_crc is the CRC of block
+ * n - 1 (for n == tail_seq: the superblock's tail_crc).  The journal ends
+ * before the first block that is not valid.  Each activation ends the journal
+ * of the one before: it is applied to the table, then one superblock write
+ * starts the next epoch with an empty journal.  Records are absolute (the last
+ * one for a slot or page wins), so applying them twice changes nothing.
+ *
+ * Beyond the journal's end there can be blocks of the one commit that was being
+ * written, but nothing newer.  A block of a commit that began after the end
+ * (sequence - commit_index), of a later epoch, or one that is a whole ring
+ * ahead of tail_seq proves that a completed block or superblock has been lost:
+ * that is damage, and not just an older state.
  *
  * Double-write area.  Table pages reach their home only through it: header
  * and images are written and flushed, then the pages at home, then a flush.
- * The header carries every image's CRC, so a torn batch is recognised and
- * ignored; a complete one is always copied home again by recovery, which is
- * harmless as no page is written at home in any other way after it has been
- * formatted (superblock field formatted_pages).
+ * The header carries every image's CRC, so what is torn is recognised and
+ * ignored; an image that fits is always copied home again by recovery, which
+ * is harmless as no page is written at home in any other way after it has been
+ * formatted (superblock field formatted_pages), and a batch overwrites the one
+ * before only when that is durable at home.
  *
  * Slot table.  Pages from formatted_pages on were never written; all their
  * slots are free.  Below it a page that does not verify is damage.
@@ -164,7 +170,7 @@ struct larder_page {
 };
 
 enum larder_record_type {
-	LARDER_RECORD_ENTRY = 1,	/* index = slot: its entry from now on, but for the hint */
+	LARDER_RECORD_ENTRY = 1,	/* index = slot: its entry from now on; same block: hint stays */
 	LARDER_RECORD_INTENT = 2,	/* index = page: block_flags = its intent from now on */
 	LARDER_RECORD_HINT = 3,		/* index = slot: block_flags = its hint from now on */
 };
@@ -186,7 +192,8 @@ struct larder_journal_block {
 	__le64 sequence;
 	__le32 prev_crc;	/* crc field of block sequence - 1 */
 	__le16 nr_records;	/* 1..126; the rest of the unit is zero */
-	u8 reserved[2];
+	u8 commit_index;	/* its place within its commit, from 0 */
+	u8 attempt;		/* differs when a failed commit is written anew */
 	struct larder_record records[LARDER_RECORDS_PER_BLOCK];
 };
 

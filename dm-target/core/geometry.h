@@ -67,6 +67,9 @@ enum geometry_error geometry_choose(struct geometry *g, u32 chunk_sectors, u64 o
 bool geometry_from_super(struct geometry *g, const struct larder_superblock *sb,
 			 u64 metadata_units);
 
+/* The origin was resized (only metadata_activate() may, everything else stays). */
+void geometry_set_origin(struct geometry *g, u64 origin_sectors);
+
 static inline u64 geometry_block_of(const struct geometry *g, u64 sector)
 {
 	return g->block_shift ? sector >> g->block_shift : div_u64(sector, g->block_sectors);

@@ -105,17 +105,21 @@ struct metadata_op *metadata_format_begin(struct metadata *md, const struct geom
  * Loads after a probe: repairs torn table pages from the double-write area in
  * memory or (write = true) at home, hands every used entry and intent to the
  * visitor in table order, then the journal's records in their order (the
- * caller keeps the last for each slot).  Untrusted input: slots and pages
+ * caller keeps the last for each slot; an entry from there that is not USED is
+ * a forget, and one that names another block than before has no hint: its hint
+ * field is 0 and means nothing).  Untrusted input: slots and pages
  * beyond the geometry, blocks beyond 2^40 or masks wider than the block never
  * reach the visitor: they are damage.  Begins with a flush of all three
  * devices when write is true (I6); tools that only look pass false.
  *
  * Fails with -EUCLEAN on damage after telling the visitor (damage may be NULL);
- * a visitor that returns true from damage() wants to go on (check, dump).
+ * a visitor that returns true from damage() wants to go on (check, dump): the
+ * load is done then, but an activation will be refused with -EUCLEAN.
  */
 struct metadata_visitor {
 	int (*entry)(void *context, u32 slot, const struct larder_entry *entry);
 	int (*intent)(void *context, u64 page, u8 intent);
+	int (*hint)(void *context, u32 slot, u32 hint);	/* from the journal; may be NULL */
 	bool (*damage)(void *context, u64 unit, const char *what);
 	void *context;
 };
@@ -126,13 +130,21 @@ struct metadata_op *metadata_load_begin(struct metadata *md, const struct metada
 /*
  * After load (or format): applies the journal to the table and starts a new
  * epoch, durable when done.  From then on commits may run.  origin_sectors,
- * mode and policy are recorded in the superblock.
+ * mode (enum cache_mode) and policy are recorded in the superblock, who too
+ * unless it is NULL.  Needs a load with write = true.  Refused with -EROFS when
+ * the device has ro_compat features that we do not know, with -EUCLEAN after
+ * damage, with -EFBIG when the origin has more than 2^40 blocks.
  */
 struct metadata_op *metadata_activate_begin(struct metadata *md, u64 origin_sectors, u8 mode,
 					    const char *policy,
 					    const struct metadata_identity *who);
 
-/* Marks an orderly stop (LARDER_SUPER_CLEAN).  All that should be kept has been committed before. */
+/*
+ * Marks an orderly stop (LARDER_SUPER_CLEAN).  All that should be kept has been
+ * committed before.  From begin on, even when it fails, commits, checkpoints
+ * and extensions end with -ESHUTDOWN; another activation, without a load, or
+ * another stop is possible.
+ */
 struct metadata_op *metadata_stop_begin(struct metadata *md);
 
 /*
@@ -165,7 +177,7 @@ struct metadata_op *metadata_checkpoint_begin(struct metadata *md);
 u64 metadata_formatted_slots(const struct metadata *md);
 struct metadata_op *metadata_extend_begin(struct metadata *md);
 
-/* For status: units in use of the journal, and its size. */
+/* For status: units in use of the whole device (formatted table, journal, fixed parts), and its size. */
 void metadata_usage(const struct metadata *md, u64 *used_units, u64 *total_units);
 u64 metadata_journal_used(const struct metadata *md);
 
