@@ -79,11 +79,11 @@ struct load {
 	char *buffers;
 	uint64_t *plan;
 	uint64_t plan_length, next;
-	struct iocb *requests;
-	struct iocb **idle;		/* requests that are not in flight, also the batch to submit */
+	struct iocb requests[DEPTH_MAX];
+	struct iocb *idle[DEPTH_MAX];	/* requests not in flight; also the batch to submit */
 	uint64_t idle_count;
-	uint64_t *started;		/* by request */
-	struct io_event *events;
+	uint64_t started[DEPTH_MAX];	/* by request */
+	struct io_event events[DEPTH_MAX];
 
 	uint64_t begun, limit;
 	uint64_t submitted, completed, deadline;
@@ -234,7 +234,7 @@ static uint64_t next_random(void)
 
 static double random_unit(void)
 {
-	return (double)(next_random() >> 11) * 0x1p-53;
+	return (double)(next_random() >> 11) / 9007199254740992.0;
 }
 
 /*
@@ -249,14 +249,14 @@ static double integral(const struct zipf *zipf, double x)
 {
 	double t = (1 - zipf->theta) * log(x);
 
-	return log(x) * (fabs(t) > 1e-8 ? expm1(t) / t : 1 + t / 2);
+	return log(x) * (fabs(t) > 0.00000001 ? expm1(t) / t : 1 + t / 2);
 }
 
 static double inverse(const struct zipf *zipf, double y)
 {
 	double t = fmax(y * (1 - zipf->theta), -1);
 
-	return exp(y * (fabs(t) > 1e-8 ? log1p(t) / t : 1 - t / 2));
+	return exp(y * (fabs(t) > 0.00000001 ? log1p(t) / t : 1 - t / 2));
 }
 
 static double density(const struct zipf *zipf, double x)
@@ -365,7 +365,7 @@ static void open_device(struct load *load)
 
 	load->fd = open(options->device, flags | O_DIRECT);
 	if (load->fd < 0 && errno == EINVAL)
-		load->fd = open(options->device, flags);	/* a file on tmpfs, for a self-test */
+		load->fd = open(options->device, flags);	/* a file on tmpfs: self-test */
 	if (load->fd < 0 || fstat(load->fd, &status))
 		fail(options->label, options->device);
 	bytes = (uint64_t)status.st_size;
@@ -375,15 +375,6 @@ static void open_device(struct load *load)
 		options->span = bytes - options->offset;
 	if (options->offset + options->span > bytes)
 		refuse("off= and span= go beyond the end of", options->device);
-}
-
-static void *allocate(const struct load *load, uint64_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		fail(load->options.label, "memory");
-	return memory;
 }
 
 static void prepare(struct load *load)
@@ -397,11 +388,9 @@ static void prepare(struct load *load)
 		fail(options->label, "buffers");
 	if (syscall(SYS_io_setup, (unsigned int)options->depth, &load->aio))
 		fail(options->label, "io_setup");
-	load->requests = allocate(load, options->depth, sizeof(*load->requests));
-	load->idle = allocate(load, options->depth, sizeof(*load->idle));
-	load->started = allocate(load, options->depth, sizeof(*load->started));
-	load->events = allocate(load, options->depth, sizeof(*load->events));
-	load->slices = allocate(load, options->series + 1, sizeof(*load->slices));
+	load->slices = calloc(options->series + 1, sizeof(*load->slices));
+	if (!load->slices)
+		fail(options->label, "series");
 	for (i = 0; i < options->depth; i++) {
 		struct iocb *request = &load->requests[i];
 
@@ -450,13 +439,14 @@ static inline void fill_request(struct load *load, struct iocb *request)
 	if (++load->next == load->plan_length)
 		load->next = 0;
 	request->aio_offset = (int64_t)(entry & ~PLAN_WRITE);
+	request->aio_rw_flags = 0;
 	if (entry & PLAN_WRITE) {
 		request->aio_lio_opcode = IOCB_CMD_PWRITE;
-		request->aio_rw_flags = load->options.fua ? RWF_DSYNC : 0;
+		if (load->options.fua)
+			request->aio_rw_flags |= RWF_DSYNC;
 		stamp(request);
 	} else {
 		request->aio_lio_opcode = IOCB_CMD_PREAD;
-		request->aio_rw_flags = 0;
 	}
 }
 

@@ -12,11 +12,11 @@
  * The acknowledgement stream is for tests that kill the whole machine (virtual machine) under the
  * program: it lies on storage that survives, such as a 9p share, and the journal beside it. When a
  * FLUSH or a FUA write has completed, all changes that ended so far and the FLUSH are appended
- * before that thread goes on. Whenever the kill comes, what the stream holds is true and sufficient:
- * what it says was durable is durable; a write that it does not mention counts as in flight, hence
- * may or may not be there, and is recognised by its own stamp. Only zeroing and discarding leave no
- * stamp: the stream is told of them before they begin. A record that the kill has torn ends the
- * stream; whoever was appending it had not gone on yet.
+ * before that thread goes on. Whenever the kill comes, what the stream holds is true and
+ * sufficient: what it says was durable is durable; a write that it does not mention counts as in
+ * flight, hence may or may not be there, and is recognised by its own stamp. Only zeroing and
+ * discarding leave no stamp: the stream is told of them before they begin. A record that the kill
+ * has torn ends the stream; whoever was appending it had not gone on yet.
  */
 #ifndef TESTS_IO_JOURNAL_H
 #define TESTS_IO_JOURNAL_H

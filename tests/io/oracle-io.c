@@ -60,7 +60,8 @@ static const char usage[] =
 enum option_code {
 	OPT_JOURNAL = 256, OPT_ACK_STREAM, OPT_FILE, OPT_OFFSET, OPT_SPAN, OPT_INITIAL,
 	OPT_CONTINUE, OPT_SEED, OPT_THREADS, OPT_OPS, OPT_SECONDS, OPT_MIX, OPT_SIZES,
-	OPT_UNALIGNED, OPT_HOT, OPT_SEQUENTIAL, OPT_STOP_ON_ERROR, OPT_TOLERATE, OPT_TEARING, OPT_HANG,
+	OPT_UNALIGNED, OPT_HOT, OPT_SEQUENTIAL, OPT_STOP_ON_ERROR, OPT_TOLERATE, OPT_TEARING,
+	OPT_HANG,
 	OPT_LIST, OPT_EXACT, OPT_REREAD, OPT_BETWEEN, OPT_NO_ADOPT, OPT_FAIL_AFTER, OPT_VOLATILE,
 };
 
@@ -341,7 +342,8 @@ static void prepare_oracle(struct oracle *oracle, const struct command_line *lin
 			exit(EXIT_CANNOT);
 		}
 	}
-	if (oracle->first_sector % device->block_sectors || oracle->sectors % device->block_sectors) {
+	if (oracle->first_sector % device->block_sectors ||
+	    oracle->sectors % device->block_sectors) {
 		fprintf(stderr, "%s: offset and span must be multiples of its %u-sector blocks\n",
 			device->path, device->block_sectors);
 		exit(EXIT_CANNOT);

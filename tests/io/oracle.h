@@ -31,7 +31,7 @@
 #include <stdio.h>
 
 #define ORACLE_THREADS	64u		/* changes in flight at a time */
-#define GENERATION_BITS	40u		/* ticks per run; a run's versions begin at generation << 40 */
+#define GENERATION_BITS	40u		/* a run's versions begin at generation << 40 */
 #define TICKS_MAX	(1ull << 30)	/* bounds the (sparse) table of ends */
 
 /* Values of `settled` that are no version. */
