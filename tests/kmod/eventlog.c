@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The event log: the last events of all disks in their one order, as text lines in debugfs
+ * (simdisk/log). Writing anything to the file empties it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/vmalloc.h>
+
+#include "simdisk.h"
+
+static unsigned int log_entries;
+module_param(log_entries, uint, 0444);
+MODULE_PARM_DESC(log_entries, "events that the log holds (default 0: no log)");
+
+struct log_entry {
+	u64 sequence;		/* 0: empty */
+	u64 sector;
+	u32 sectors;
+	u16 disk;
+	u8 operation;
+	u8 fua;
+};
+
+static struct log_entry *entries;
+static u64 log_start = 1;	/* the first sequence number since it was last emptied */
+static struct dentry *directory;
+
+void simdisk_log(const struct simdisk *disk, const struct request *request)
+{
+	struct log_entry *entry;
+
+	if (!entries)
+		return;
+	entry = &entries[world.sequence % log_entries];
+	*entry = (struct log_entry){
+		.sequence = world.sequence,
+		.sector = req_op(request) == REQ_OP_FLUSH ? 0 : blk_rq_pos(request),
+		.sectors = blk_rq_sectors(request),
+		.disk = disk->number,
+		.operation = req_op(request),
+		.fua = !!(request->cmd_flags & REQ_FUA),
+	};
+}
+
+/* A position is a sequence number; what the ring has lost is passed over. */
+static void *log_seek(loff_t *position)
+{
+	u64 last, first;
+
+	spin_lock_irq(&world.lock);
+	last = world.sequence;
+	first = log_start;
+	spin_unlock_irq(&world.lock);
+	if (last >= log_entries)
+		first = max(first, last - log_entries + 1);
+	*position = max_t(u64, *position, first);
+	return *position <= last ? position : NULL;
+}
+
+static void *log_start_reading(struct seq_file *file, loff_t *position)
+{
+	return entries ? log_seek(position) : NULL;
+}
+
+static void *log_next(struct seq_file *file, void *item, loff_t *position)
+{
+	++*position;
+	return log_seek(position);
+}
+
+static void log_stop(struct seq_file *file, void *item)
+{
+}
+
+static const char *operation_name(u8 operation)
+{
+	switch (operation) {
+	case REQ_OP_WRITE:
+		return "write";
+	case REQ_OP_FLUSH:
+		return "flush";
+	case REQ_OP_DISCARD:
+		return "discard";
+	default:
+		return "zeroes";
+	}
+}
+
+static int log_show(struct seq_file *file, void *item)
+{
+	u64 sequence = *(loff_t *)item;
+	struct log_entry entry;
+
+	spin_lock_irq(&world.lock);
+	entry = entries[sequence % log_entries];
+	spin_unlock_irq(&world.lock);
+	if (entry.sequence == sequence)
+		seq_printf(file, "%llu %u %s %llu %u %s\n", sequence, entry.disk,
+			   operation_name(entry.operation), entry.sector, entry.sectors,
+			   entry.fua ? "fua" : "-");
+	return 0;
+}
+
+static const struct seq_operations log_operations = {
+	.start = log_start_reading,
+	.next = log_next,
+	.stop = log_stop,
+	.show = log_show,
+};
+
+static int log_open(struct inode *inode, struct file *file)
+{
+	return seq_open(file, &log_operations);
+}
+
+static ssize_t log_empty(struct file *file, const char __user *text, size_t length, loff_t *position)
+{
+	spin_lock_irq(&world.lock);
+	log_start = world.sequence + 1;
+	spin_unlock_irq(&world.lock);
+	return length;
+}
+
+static const struct file_operations log_file = {
+	.owner = THIS_MODULE,
+	.open = log_open,
+	.read = seq_read,
+	.write = log_empty,
+	.llseek = seq_lseek,
+	.release = seq_release,
+};
+
+int simdisk_log_init(void)
+{
+	if (log_entries > 1U << 24) {
+		pr_err("log_entries=%u: expected at most %u\n", log_entries, 1U << 24);
+		return -EINVAL;
+	}
+	if (log_entries) {
+		entries = vzalloc(array_size(log_entries, sizeof(*entries)));
+		if (!entries)
+			return -ENOMEM;
+	}
+	directory = debugfs_create_dir("simdisk", NULL);
+	debugfs_create_file("log", 0600, directory, NULL, &log_file);
+	return 0;
+}
+
+void simdisk_log_exit(void)
+{
+	debugfs_remove(directory);
+	vfree(entries);
+}
