@@ -26,11 +26,6 @@ static bool has_work(struct larder_committer *k)
 	       !list_empty(&k->intent_waiters) || !list_empty(&k->forgets) || k->destaged;
 }
 
-static void kick(struct larder_cache *c)
-{
-	if (!READ_ONCE(c->committer.stopped))
-		queue_work(c->commit_queue, &c->committer.work);
-}
 
 static void add_waiter(struct larder_cache *c, struct larder_io *io, struct list_head *list)
 {
@@ -74,7 +69,7 @@ void larder_commit_soon(struct larder_cache *c, bool lazy)
 	k->wanted = true;
 	k->lazy_wanted |= lazy;
 	spin_unlock_irqrestore(&k->lock, flags);
-	kick(c);
+	queue_work(c->commit_queue, &k->work);
 }
 
 void larder_commit_destaged(struct larder_cache *c, struct destage_batch *batch)
@@ -185,16 +180,31 @@ static void add_intent(struct larder_cache *c, u64 page, u8 intent)
 	metadata_commit_add(c->metadata, &record);
 }
 
-/* Intents that somebody waits for: into the commit being gathered. */
+static bool is_clearing(const struct larder_committer *k, u64 page)
+{
+	u32 i;
+
+	for (i = 0; i < k->nr_clearing; i++)
+		if (k->clearing[i] == page)
+			return true;
+	return false;
+}
+
+/*
+ * Intents that somebody waits for: into the commit being gathered.  One that
+ * this round withdraws has to wait for the next, or its end would undo it.
+ */
 static void gather_intents(struct larder_cache *c)
 {
 	struct larder_committer *k = &c->committer;
-	unsigned long page = 0;
+	unsigned long page;
 
-	while (k->nr_setting < COMMIT_PAGES_MAX && metadata_commit_room(c->metadata, false)) {
+	for (page = 0; k->nr_setting < COMMIT_PAGES_MAX; page++) {
 		page = hbitmap_next(&c->map.intent_wanted, page);
-		if (page == HBITMAP_NONE)
+		if (page == HBITMAP_NONE || !metadata_commit_room(c->metadata, false))
 			break;
+		if (is_clearing(k, page))
+			continue;
 		hbitmap_clear(&c->map.intent_wanted, page);
 		k->setting[k->nr_setting++] = page;
 		add_intent(c, page, c->map.intent_kind);
@@ -481,6 +491,10 @@ static void commit_worker(struct work_struct *work)
 	int err = 0;
 
 	mutex_lock(&k->round);
+	if (k->stopped) {
+		mutex_unlock(&k->round);
+		return;
+	}
 	spin_lock_irq(&k->lock);
 	again = has_work(k);
 	spin_unlock_irq(&k->lock);
@@ -502,6 +516,14 @@ static void commit_worker(struct work_struct *work)
 	spin_unlock_irq(&k->lock);
 	if (again)
 		queue_work(c->commit_queue, &k->work);
+}
+
+/* From here on the worker does nothing, whoever asks; larder_commit_now() still works. */
+void larder_commit_stop(struct larder_cache *c, bool stop)
+{
+	mutex_lock(&c->committer.round);
+	c->committer.stopped = stop;
+	mutex_unlock(&c->committer.round);
 }
 
 int larder_commit_now(struct larder_cache *c, bool stop)

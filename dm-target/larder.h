@@ -142,7 +142,7 @@ struct larder_committer {
 	u64 setting[COMMIT_PAGES_MAX];
 	u64 clearing[COMMIT_PAGES_MAX];
 	u32 nr_setting, nr_clearing;
-	bool stopped;
+	bool stopped;			/* under round: the worker rests */
 };
 
 struct larder_forget_batch {
@@ -313,6 +313,7 @@ void larder_commit_destaged(struct larder_cache *c, struct destage_batch *batch)
 void larder_commit_soon(struct larder_cache *c, bool lazy);
 /* One whole round now; stop: with everything that can be recorded and all intents withdrawn. */
 int larder_commit_now(struct larder_cache *c, bool stop);
+void larder_commit_stop(struct larder_cache *c, bool stop);
 
 static inline bool larder_failed(struct larder_cache *c)
 {

@@ -370,6 +370,7 @@ int larder_open(struct larder_cache *c)
 	c->committer.cache_dirty_flushed = ~0ull;
 	/* what a crash left open is recorded before the first request (I3) */
 	err = larder_commit_now(c, true);
+	larder_commit_stop(c, false);
 	if (!err && !c->was_clean)
 		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
 		       name_of(c), atomic64_read(&c->map.nr_used),
@@ -384,6 +385,7 @@ void larder_close(struct larder_cache *c)
 
 	if (!c->loaded)
 		return;
+	larder_commit_stop(c, true);
 	err = larder_commit_now(c, true);
 	if (!err)
 		err = larder_run_operation(c, metadata_stop_begin(c->metadata));

@@ -49,6 +49,7 @@ typedef u64 __bitwise __le64;
 
 #define static_assert _Static_assert
 #define __packed __attribute__((packed))
+#define fallthrough __attribute__((__fallthrough__))
 #define container_of(p, t, m) ((t *)((char *)(p) - offsetof(t, m)))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -90,6 +91,7 @@ typedef struct { s64 counter; } atomic64_t;
 static inline s64 atomic64_read(const atomic64_t *v) { return __atomic_load_n(&v->counter, __ATOMIC_RELAXED); }
 static inline s64 atomic64_read_acquire(const atomic64_t *v) { return __atomic_load_n(&v->counter, __ATOMIC_ACQUIRE); }
 static inline void atomic64_set(atomic64_t *v, s64 i) { __atomic_store_n(&v->counter, i, __ATOMIC_RELAXED); }
+static inline void atomic64_set_release(atomic64_t *v, s64 i) { __atomic_store_n(&v->counter, i, __ATOMIC_RELEASE); }
 static inline void atomic64_inc(atomic64_t *v) { __atomic_fetch_add(&v->counter, 1, __ATOMIC_RELAXED); }
 static inline void atomic64_dec(atomic64_t *v) { __atomic_fetch_sub(&v->counter, 1, __ATOMIC_RELAXED); }
 static inline void atomic64_add(s64 i, atomic64_t *v) { __atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED); }

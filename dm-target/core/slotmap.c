@@ -214,7 +214,9 @@ void slot_insert(struct slotmap *map, u32 slot, u64 block, enum slot_state state
 	WRITE_ONCE(s->heat, 0);
 	s->unsynced_fill = 0;
 	word &= ~(WORD_VERSION - 1);
-	atomic64_set(&s->word, (s64)((word + WORD_VERSION) | state | writers * WORD_WRITER));
+	/* whoever sees the word sees the block */
+	atomic64_set_release(&s->word,
+			     (s64)((word + WORD_VERSION) | state | writers * WORD_WRITER));
 	chain_add(map, slot, block);
 	atomic64_inc(&map->nr_used);
 }
