@@ -62,6 +62,7 @@ need_root() {
 # Parts are used under a shared lock and removed under an exclusive one (see prepare).
 hold_parts() {
 	mkdir -p "$CACHE_DIR"
-	exec 8>"$CACHE_DIR/in-use.lock"
+	[[ -e $CACHE_DIR/in-use.lock ]] || : >"$CACHE_DIR/in-use.lock"
+	exec 8<"$CACHE_DIR/in-use.lock"
 	flock -s 8
 }
