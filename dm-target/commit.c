@@ -45,8 +45,8 @@ void larder_commit_bio(struct larder_cache *c, struct larder_io *io)
 
 void larder_commit_intent(struct larder_cache *c, struct larder_io *io, u32 slot)
 {
-	hbitmap_set(&c->map.intent_wanted, geometry_table_page(slot));
-	hbitmap_set(&c->map.intent_used, geometry_table_page(slot));
+	hbitmap_set(&c->map.intent_wanted, slot_intent_group(slot));
+	hbitmap_set(&c->map.intent_used, slot_intent_group(slot));
 	add_waiter(c, io, &c->committer.intent_waiters);
 }
 
@@ -169,25 +169,37 @@ static void destaged_end(struct larder_cache *c, struct destage_batch *batch, bo
 	wake_up_all(&c->committer.done);
 }
 
-static void add_intent(struct larder_cache *c, u64 page, u8 intent)
-{
-	struct larder_record record = {
-		.type = LARDER_RECORD_INTENT,
-		.index = cpu_to_le32(page),
-		.block_flags = cpu_to_le64(intent),
-	};
-
-	metadata_commit_add(c->metadata, &record);
-}
-
-static bool is_clearing(const struct larder_committer *k, u64 page)
+static bool listed(const u64 *groups, u32 nr, u64 group)
 {
 	u32 i;
 
-	for (i = 0; i < k->nr_clearing; i++)
-		if (k->clearing[i] == page)
+	for (i = 0; i < nr; i++)
+		if (groups[i] == group)
 			return true;
 	return false;
+}
+
+/*
+ * The record of a page's intents: those that hold, those that this round sets,
+ * and, until their slots have been recorded, those that it withdraws.
+ */
+static void add_intent(struct larder_cache *c, u64 page, bool withdrawn_too)
+{
+	struct larder_committer *k = &c->committer;
+	u64 group = page * INTENT_GROUPS_PER_PAGE, end = group + INTENT_GROUPS_PER_PAGE, mask = 0;
+	struct larder_record record = {
+		.type = LARDER_RECORD_INTENT,
+		.index = cpu_to_le32(page),
+	};
+
+	for (; group < end; group++)
+		if (hbitmap_test(&c->map.intent_live, group) ||
+		    listed(k->setting, k->nr_setting, group) ||
+		    (withdrawn_too && listed(k->clearing, k->nr_clearing, group)))
+			mask |= intent_group_mask(group);
+	record.valid = cpu_to_le64(mask);
+	record.block_flags = cpu_to_le64(mask ? c->map.intent_kind : LARDER_INTENT_NONE);
+	metadata_commit_add(c->metadata, &record);
 }
 
 /*
@@ -197,19 +209,24 @@ static bool is_clearing(const struct larder_committer *k, u64 page)
 static void gather_intents(struct larder_cache *c)
 {
 	struct larder_committer *k = &c->committer;
-	unsigned long page;
+	u64 page = ~0ull;
+	unsigned long group;
 
-	for (page = 0; k->nr_setting < COMMIT_PAGES_MAX; page++) {
-		page = hbitmap_next(&c->map.intent_wanted, page);
-		if (page == HBITMAP_NONE || !metadata_commit_room(c->metadata, false))
+	for (group = 0; k->nr_setting < COMMIT_GROUPS_MAX; group++) {
+		group = hbitmap_next(&c->map.intent_wanted, group);
+		if (group == HBITMAP_NONE || metadata_commit_room(c->metadata, false) < 2)
 			break;
-		if (is_clearing(k, page))
+		if (listed(k->clearing, k->nr_clearing, group))
 			continue;
-		hbitmap_clear(&c->map.intent_wanted, page);
-		k->setting[k->nr_setting++] = page;
-		add_intent(c, page, c->map.intent_kind);
+		hbitmap_clear(&c->map.intent_wanted, group);
+		if (page != ~0ull && page != intent_group_page(group))
+			add_intent(c, page, true);
+		page = intent_group_page(group);
+		k->setting[k->nr_setting++] = group;
 		count(c, COUNT_INTENT);
 	}
+	if (page != ~0ull)
+		add_intent(c, page, true);
 }
 
 /*
@@ -256,30 +273,26 @@ static bool gather_slots(struct larder_cache *c, struct round *r, struct hbitmap
 static void withdraw_intents(struct larder_cache *c, struct round *r)
 {
 	struct larder_committer *k = &c->committer;
-	unsigned long page = 0;
-	u64 slot, end;
+	unsigned long group;
+	u64 slot;
 
-	while (k->nr_clearing < COMMIT_PAGES_MAX) {
+	for (group = 0; k->nr_clearing < COMMIT_GROUPS_MAX; group++) {
 		bool busy = false;
 
-		page = hbitmap_next(&c->map.intent_live, page);
-		if (page == HBITMAP_NONE)
+		group = hbitmap_next(&c->map.intent_live, group);
+		if (group == HBITMAP_NONE)
 			return;
-		if (hbitmap_clear(&c->map.intent_used, page) && !r->withdraw_all) {
-			page++;
+		if (hbitmap_clear(&c->map.intent_used, group) && !r->withdraw_all)
 			continue;
-		}
-		hbitmap_clear(&c->map.intent_live, page);
+		hbitmap_clear(&c->map.intent_live, group);
 		smp_mb__after_atomic();
-		slot = (u64)page * LARDER_ENTRIES_PER_PAGE;
-		end = min_t(u64, slot + LARDER_ENTRIES_PER_PAGE, c->map.nr_slots);
-		for (; slot < end && !busy; slot++)
-			busy = slot_word(&c->map, slot) & WORD_WRITERS_MASK;
+		slot = intent_group_start(group);
+		for (; slot < min_t(u64, intent_group_end(group), c->map.nr_slots); slot++)
+			busy |= (slot_word(&c->map, slot) & WORD_WRITERS_MASK) != 0;
 		if (busy)
-			hbitmap_set(&c->map.intent_live, page);
+			hbitmap_set(&c->map.intent_live, group);
 		else
-			k->clearing[k->nr_clearing++] = page;
-		page++;
+			k->clearing[k->nr_clearing++] = group;
 	}
 }
 
@@ -348,10 +361,26 @@ static int make_room(struct larder_cache *c)
 	return err;
 }
 
+/* The pages of withdrawn intents, from *done on; true when all are in. */
+static bool gather_withdrawn(struct larder_cache *c, u32 *done)
+{
+	struct larder_committer *k = &c->committer;
+
+	while (*done < k->nr_clearing) {
+		u64 page = intent_group_page(k->clearing[*done]);
+
+		if (!metadata_commit_room(c->metadata, false))
+			return false;
+		add_intent(c, page, false);
+		while (*done < k->nr_clearing && intent_group_page(k->clearing[*done]) == page)
+			(*done)++;
+	}
+	return true;
+}
+
 /* Records in as many commits as it takes; intents withdrawn come last. */
 static int round_write(struct larder_cache *c, struct round *r)
 {
-	struct larder_committer *k = &c->committer;
 	unsigned long cursor = 0, lazy_cursor = 0;
 	bool owed_done = false, lazy_done = false, last = false;
 	u32 cleared = 0;
@@ -371,9 +400,7 @@ static int round_write(struct larder_cache *c, struct round *r)
 				!metadata_commit_count(c->metadata);	/* too full for optional ones */
 		}
 		if (owed_done && lazy_done) {
-			while (cleared < k->nr_clearing && metadata_commit_room(c->metadata, false))
-				add_intent(c, k->clearing[cleared++], LARDER_INTENT_NONE);
-			last = cleared == k->nr_clearing;
+			last = gather_withdrawn(c, &cleared);
 		}
 		err = write_commit(c, r);
 		if (err) {
@@ -391,12 +418,16 @@ static void round_end(struct larder_cache *c, struct round *r, int err)
 	struct larder_io *io, *next;
 	u32 i;
 
-	/* a failed set may be durable or not: it is asked for again; the same with a withdrawal */
-	for (i = 0; !err && i < k->nr_setting; i++)
-		hbitmap_set(&c->map.intent_live, k->setting[i]);
+	WRITE_ONCE(k->failed, err != 0);
+	for (i = 0; i < k->nr_setting; i++)
+		hbitmap_set(err ? &c->map.intent_wanted : &c->map.intent_live, k->setting[i]);
+	/* a withdrawal that failed may be durable or not: hold it, and record that again */
+	for (i = 0; err && i < k->nr_clearing; i++) {
+		hbitmap_set(&c->map.intent_wanted, k->clearing[i]);
+		hbitmap_set(&c->map.intent_live, k->clearing[i]);
+	}
 	k->nr_setting = 0;
 	k->nr_clearing = 0;
-	WRITE_ONCE(k->failed, err != 0);
 	if (err)
 		count(c, COUNT_COMMIT_FAILED);
 	destaged_end(c, r->destaged, !err);

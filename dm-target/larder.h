@@ -119,7 +119,7 @@ struct destage_entry {
 	bool failed;
 };
 
-#define COMMIT_PAGES_MAX 256	/* intents set or withdrawn in one round */
+#define COMMIT_GROUPS_MAX 256	/* intents set or withdrawn in one round */
 
 /* The metadata worker, see commit.c. */
 struct larder_committer {
@@ -139,8 +139,8 @@ struct larder_committer {
 	/* used only within a round */
 	u64 cache_flushed, cache_dirty_flushed, origin_flushed, origin_user_flushed;
 	bool origin_ever_flushed;
-	u64 setting[COMMIT_PAGES_MAX];
-	u64 clearing[COMMIT_PAGES_MAX];
+	u64 setting[COMMIT_GROUPS_MAX];
+	u64 clearing[COMMIT_GROUPS_MAX];
 	u32 nr_setting, nr_clearing;
 	bool stopped;			/* under round: the worker rests */
 };

@@ -144,23 +144,24 @@ static int write_to_slot(struct larder_cache *c, struct bio *bio, struct larder_
 static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io *io,
 		      const struct extent *e, u32 slot)
 {
-	u64 page = geometry_table_page(slot), grains = 0, valid, dirty;
+	u64 grains = 0, valid, dirty, group;
 	enum write_need need;
 	unsigned long flags;
 
 	dirty = slot_dirty(&c->map, slot);
 	if (unlikely(e->touched & ~dirty)) {
 		valid = slot_valid(&c->map, slot);
+		group = slot_intent_group(slot);
 		/* after the hold: who withdraws an intent looks at the holds last */
 		need = request_write_need(e, valid, dirty,
-					  hbitmap_test(&c->map.intent_live, page));
+					  hbitmap_test(&c->map.intent_live, group));
 		if (need == WRITE_MERGE) {
 			slot_release_write(&c->map, slot);
 			larder_wake(c, e->block);
 			return NEEDS_MERGE;
 		}
-		if ((e->touched & valid & ~dirty) && !hbitmap_test(&c->map.intent_used, page))
-			hbitmap_set(&c->map.intent_used, page);
+		if ((e->touched & valid & ~dirty) && !hbitmap_test(&c->map.intent_used, group))
+			hbitmap_set(&c->map.intent_used, group);
 		if (need == WRITE_INTENT) {
 			slot_release_write(&c->map, slot);
 			larder_wake(c, e->block);
@@ -285,7 +286,7 @@ static int write_through(struct larder_cache *c, struct bio *bio, struct larder_
 {
 	struct larder_shard *sh = shard_of(c, e->block);
 	unsigned long flags;
-	u64 page;
+	u64 group;
 	u32 slot;
 
 	spin_lock_irqsave(&sh->lock, flags);
@@ -294,7 +295,7 @@ static int write_through(struct larder_cache *c, struct bio *bio, struct larder_
 		count(c, COUNT_WRITE_MISS);
 		return write_around(c, bio, io, e, first, flags);
 	}
-	page = geometry_table_page(slot);
+	group = slot_intent_group(slot);
 	if (!slot_hold_write(&c->map, slot, e->block, true)) {
 		accept(bio, e->sectors);
 		return write_mapped(c, bio, io, &(struct extent){ .block = e->block,
@@ -302,15 +303,15 @@ static int write_through(struct larder_cache *c, struct bio *bio, struct larder_
 	}
 	accept(bio, e->sectors);
 	if ((e->touched & slot_valid(&c->map, slot)) &&
-	    !hbitmap_test(&c->map.intent_live, page)) {
+	    !hbitmap_test(&c->map.intent_live, group)) {
 		spin_unlock_irqrestore(&sh->lock, flags);
 		slot_release_write(&c->map, slot);
 		larder_wake(c, e->block);
 		larder_commit_intent(c, io, slot);
 		return DM_MAPIO_SUBMITTED;
 	}
-	if (!hbitmap_test(&c->map.intent_used, page))
-		hbitmap_set(&c->map.intent_used, page);
+	if (!hbitmap_test(&c->map.intent_used, group))
+		hbitmap_set(&c->map.intent_used, group);
 	shard_origin_write_begin(&c->map, e->block);
 	spin_unlock_irqrestore(&sh->lock, flags);
 	count(c, e->touched & slot_valid(&c->map, slot) ? COUNT_WRITE_HIT : COUNT_WRITE_MISS);

@@ -54,7 +54,7 @@ static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
 	return 0;
 }
 
-static int scan_intent(void *context, u64 page, u8 intent)
+static int scan_intent(void *context, u64 page, u8 intent, u64 slots)
 {
 	return 0;
 }
@@ -193,7 +193,10 @@ void larder_unload(struct larder_cache *c)
 
 struct loading {
 	struct larder_cache *c;
-	u8 *intents;
+	struct page_intent {
+		u64 slots;
+		u8 intent;
+	} *intents;
 };
 
 static int load_entry(void *context, u32 slot, const struct larder_entry *entry)
@@ -203,11 +206,11 @@ static int load_entry(void *context, u32 slot, const struct larder_entry *entry)
 	return slotmap_load_entry(&l->c->map, slot, entry);
 }
 
-static int load_intent(void *context, u64 page, u8 intent)
+static int load_intent(void *context, u64 page, u8 intent, u64 slots)
 {
 	struct loading *l = context;
 
-	l->intents[page] = intent;
+	l->intents[page] = (struct page_intent){ .slots = slots, .intent = intent };
 	return 0;
 }
 
@@ -231,12 +234,13 @@ static int load(struct larder_cache *c)
 	u64 page;
 	int err;
 
-	l.intents = vzalloc(c->map.nr_pages);
+	l.intents = vzalloc(array_size(c->map.nr_pages, sizeof(*l.intents)));
 	if (!l.intents)
 		return -ENOMEM;
 	err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, true));
 	for (page = 0; !err && page < c->map.nr_pages; page++)
-		slotmap_load_intent(&c->map, page, l.intents[page]);
+		slotmap_load_intent(&c->map, page, l.intents[page].intent,
+				    l.intents[page].slots);
 	vfree(l.intents);
 	return err;
 }

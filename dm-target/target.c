@@ -20,9 +20,11 @@ static void tick_worker(struct work_struct *work)
 
 	if (!READ_ONCE(c->running))
 		return;
-	spin_lock_irq(&c->policy_lock);
-	c->policy_ops->tick(&c->policy, ktime_get_ns() / NSEC_PER_MSEC);
-	spin_unlock_irq(&c->policy_lock);
+	if (c->policy_ops->tick) {
+		spin_lock_irq(&c->policy_lock);
+		c->policy_ops->tick(&c->policy, ktime_get_ns() / NSEC_PER_MSEC);
+		spin_unlock_irq(&c->policy_lock);
+	}
 	/* records fills, withdraws idle intents, and tries again after a failure */
 	larder_commit_soon(c, true);
 	queue_work(c->run_queue, &c->supply_work);

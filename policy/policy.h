@@ -100,11 +100,13 @@ struct policy_ops {
 	void (*victim_refused)(struct policy *p, u32 slot);
 
 	u32 (*get_hint)(struct policy *p, u32 slot);
-	/* Once a second. */
+	/* Optional: once a second. */
 	void (*tick)(struct policy *p, u64 now_ms);
 	/* Table line and message keys.  0, -EINVAL (value out of range), -ENOENT (unknown key). */
 	int (*set)(struct policy *p, const char *key, u64 value);
+	/* Settings that differ from the default, as "key value". */
 	void (*emit_args)(struct policy *p, policy_emit_fn emit, void *context);
+	/* Optional. */
 	void (*emit_stats)(struct policy *p, policy_emit_fn emit, void *context);
 };
 

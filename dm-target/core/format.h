@@ -48,9 +48,10 @@
  * Slot table.  Pages from formatted_pages on were never written; all their
  * slots are free.  Below it a page that does not verify is damage.
  *
- * A page's intent says what a crash makes of its clean grains (invariant I3):
- * under LARDER_INTENT_WRITE_BACK they count as dirty, under
- * LARDER_INTENT_WRITE_THROUGH they are dropped, as the origin is right.
+ * A page's intent says what a crash makes of the clean grains of some of its
+ * slots (invariant I3): under LARDER_INTENT_WRITE_BACK they count as dirty,
+ * under LARDER_INTENT_WRITE_THROUGH they are dropped, as the origin is right.
+ * Which slots: bit n of the mask stands for slots 2n and 2n + 1 of the page.
  */
 #ifndef CORE_FORMAT_H
 #define CORE_FORMAT_H
@@ -159,19 +160,22 @@ struct larder_entry {
 #define LARDER_INTENT_NONE		0
 #define LARDER_INTENT_WRITE_BACK	1
 #define LARDER_INTENT_WRITE_THROUGH	2
+#define LARDER_SLOTS_PER_INTENT_BIT	2u
 
 struct larder_page {
 	struct larder_unit_header header;
 	__le64 generation;	/* first journal sequence not in this page */
 	__le32 page;		/* own number in the table */
 	u8 intent;		/* LARDER_INTENT_* */
-	u8 reserved[11];
+	u8 reserved[3];
+	__le64 intent_slots;	/* bit n: it holds for slots 2n and 2n + 1 of this page */
 	struct larder_entry entries[LARDER_ENTRIES_PER_PAGE];
 };
 
 enum larder_record_type {
 	LARDER_RECORD_ENTRY = 1,	/* index = slot: its entry from now on; same block: hint stays */
-	LARDER_RECORD_INTENT = 2,	/* index = page: block_flags = its intent from now on */
+	/* index = page: block_flags = its intent, valid = intent_slots from now on */
+	LARDER_RECORD_INTENT = 2,
 	LARDER_RECORD_HINT = 3,		/* index = slot: block_flags = its hint from now on */
 };
 

@@ -119,6 +119,7 @@ static void apply_record(struct larder_page *page, const struct larder_record *r
 		break;
 	case LARDER_RECORD_INTENT:
 		page->intent = le64_to_cpu(record->block_flags);
+		page->intent_slots = record->valid;
 		break;
 	case LARDER_RECORD_HINT:
 		/* a free slot is all zero */

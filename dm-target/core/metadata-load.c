@@ -92,7 +92,8 @@ static int visit_page(struct metadata *md, const struct larder_page *page, u64 n
 	if (what)
 		return load_damage(md, md->geometry.table_start + number, what);
 	if (page->intent != LARDER_INTENT_NONE) {
-		rc = visitor->intent(visitor->context, number, page->intent);
+		rc = visitor->intent(visitor->context, number, page->intent,
+				     le64_to_cpu(page->intent_slots));
 		if (rc)
 			return rc;
 	}

@@ -39,7 +39,8 @@ static int visit_record(struct metadata *md, const struct larder_record *record)
 		entry_from_record(&entry, record);
 		return visitor->entry(visitor->context, index, &entry);
 	case LARDER_RECORD_INTENT:
-		return visitor->intent(visitor->context, index, le64_to_cpu(record->block_flags));
+		return visitor->intent(visitor->context, index, le64_to_cpu(record->block_flags),
+				       le64_to_cpu(record->valid));
 	case LARDER_RECORD_HINT:
 		if (!visitor->hint)
 			return 0;

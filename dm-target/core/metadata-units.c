@@ -93,6 +93,15 @@ bool journal_block_follows(const struct metadata *md, const struct larder_journa
 	       block->prev_crc == cpu_to_le32(prev_crc) && !journal_block_verify(md, block);
 }
 
+static const char *intent_judge(u64 intent, u64 slots)
+{
+	if (intent > LARDER_INTENT_WRITE_THROUGH)
+		return "unknown intent";
+	if (slots >> (LARDER_ENTRIES_PER_PAGE / LARDER_SLOTS_PER_INTENT_BIT))
+		return "intent for slots beyond its page";
+	return NULL;
+}
+
 const char *page_verify(const struct metadata *md, const struct larder_page *page, u64 number)
 {
 	const char *what = unit_verify(page, LARDER_MAGIC_PAGE, md->geometry.table_start + number,
@@ -102,9 +111,7 @@ const char *page_verify(const struct metadata *md, const struct larder_page *pag
 		return what;
 	if (le32_to_cpu(page->page) != number)
 		return "belongs to another place in the table";
-	if (page->intent > LARDER_INTENT_WRITE_THROUGH)
-		return "has an unknown intent";
-	return NULL;
+	return intent_judge(page->intent, le64_to_cpu(page->intent_slots));
 }
 
 static const char *mapping_judge(const struct geometry *g, u64 flags, u64 valid, u64 dirty)
@@ -149,7 +156,7 @@ const char *record_judge(const struct metadata *md, const struct larder_record *
 	if (record_page(record) >= super_formatted(md))
 		return "record of a table page that was not formatted";
 	if (record->type == LARDER_RECORD_INTENT)
-		return flags > LARDER_INTENT_WRITE_THROUGH ? "record of an unknown intent" : NULL;
+		return intent_judge(flags, le64_to_cpu(record->valid));
 	if (record->type == LARDER_RECORD_HINT)
 		return flags > U32_MAX ? "record of a hint that is too large" : NULL;
 	return mapping_judge(g, flags, le64_to_cpu(record->valid), le64_to_cpu(record->dirty));

@@ -118,7 +118,7 @@ struct metadata_op *metadata_format_begin(struct metadata *md, const struct geom
  */
 struct metadata_visitor {
 	int (*entry)(void *context, u32 slot, const struct larder_entry *entry);
-	int (*intent)(void *context, u64 page, u8 intent);
+	int (*intent)(void *context, u64 page, u8 intent, u64 slots);	/* slots: as intent_slots */
 	int (*hint)(void *context, u32 slot, u32 hint);	/* from the journal; may be NULL */
 	bool (*damage)(void *context, u64 unit, const char *what);
 	void *context;

@@ -94,7 +94,7 @@ void slot_written(struct slotmap *map, u32 slot, u64 grains)
 	if (!(grains & ~dirty))
 		return;
 	invariant(I3_ONE_AUTHORITY, !(grains & valid & ~dirty) ||
-		  hbitmap_test(&map->intent_live, geometry_table_page(slot)));
+		  hbitmap_test(&map->intent_live, slot_intent_group(slot)));
 	if (!dirty)
 		atomic64_inc(&map->nr_dirty);
 	set_masks(map, slot, valid | grains, dirty | grains);

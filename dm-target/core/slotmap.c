@@ -74,9 +74,9 @@ static void carve_all(struct slotmap *map, const struct geometry *g, struct carv
 	carve_bitmap(c, &map->lazy, n);
 	carve_bitmap(c, &map->free, n);
 	carve_bitmap(c, &map->dirty_regions, nr_regions_of(g));
-	carve_bitmap(c, &map->intent_wanted, pages);
-	carve_bitmap(c, &map->intent_live, pages);
-	carve_bitmap(c, &map->intent_used, pages);
+	carve_bitmap(c, &map->intent_wanted, pages * INTENT_GROUPS_PER_PAGE);
+	carve_bitmap(c, &map->intent_live, pages * INTENT_GROUPS_PER_PAGE);
+	carve_bitmap(c, &map->intent_used, pages * INTENT_GROUPS_PER_PAGE);
 }
 
 size_t slotmap_bytes(const struct geometry *g)
@@ -263,15 +263,19 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
 	return 0;
 }
 
-void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent)
+void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots)
 {
-	u64 slot = page * LARDER_ENTRIES_PER_PAGE;
-	u64 end = min_t(u64, slot + LARDER_ENTRIES_PER_PAGE, map->nr_slots);
+	u64 start = page * LARDER_ENTRIES_PER_PAGE, slot;
+	u64 end = min_t(u64, start + LARDER_ENTRIES_PER_PAGE, map->nr_slots);
 
-	for (; intent != LARDER_INTENT_NONE && slot < end; slot++) {
+	for (slot = start; intent != LARDER_INTENT_NONE && slot < end; slot++) {
 		struct slot *s = &map->slots[slot];
 		struct slot_masks masks = { slot_valid(map, (u32)slot), slot_dirty(map, (u32)slot) };
 
+		if (!(intent_slots >> (slot - start) / LARDER_SLOTS_PER_INTENT_BIT & 1))
+			continue;
+		/* on disk, whatever is made of it: to be withdrawn */
+		hbitmap_set(&map->intent_live, slot_intent_group((u32)slot));
 		if (word_state(slot_word(map, (u32)slot)) == SLOT_FREE || masks.valid == masks.dirty)
 			continue;
 		if (intent == LARDER_INTENT_WRITE_BACK)
@@ -286,8 +290,6 @@ void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent)
 		}
 		hbitmap_set(&map->changed, slot);
 	}
-	if (intent != LARDER_INTENT_NONE)
-		hbitmap_set(&map->intent_live, page);
 }
 
 int slotmap_load_end(struct slotmap *map, u64 usable, u64 *block)

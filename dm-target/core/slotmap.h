@@ -104,10 +104,10 @@ struct slotmap {
 	struct hbitmap lazy;		/* ... but not owed: fills */
 	struct hbitmap free;		/* under the free lock */
 	struct hbitmap dirty_regions;	/* where a destager will find something */
-	struct hbitmap intent_wanted;	/* table pages: record the intent in the next commit */
+	struct hbitmap intent_wanted;	/* intent groups: record the intent in the next commit */
 	struct hbitmap intent_live;	/* ... a durable record holds it */
 	struct hbitmap intent_used;	/* ... it was needed since the last look */
-	u64 nr_pages;
+	u64 nr_pages;			/* of the slot table */
 	u8 intent_kind;			/* LARDER_INTENT_* of the present mode */
 	u8 heat_max;			/* touches are counted up to this */
 	u32 free_cursor;
@@ -144,6 +144,52 @@ static inline u64 slot_valid(const struct slotmap *map, u32 slot)
 static inline u64 slot_dirty(const struct slotmap *map, u32 slot)
 {
 	return map->wide ? READ_ONCE(map->wide[slot].dirty) : READ_ONCE(map->slots[slot].dirty);
+}
+
+/*
+ * Intents are asked for and withdrawn by groups of neighbouring slots: large
+ * enough that a run of overwrites shares a commit, small enough that a crash
+ * makes little dirty.
+ */
+#define INTENT_GROUP_SLOTS	8u
+#define INTENT_GROUPS_PER_PAGE	DIV_ROUND_UP(LARDER_ENTRIES_PER_PAGE, INTENT_GROUP_SLOTS)
+
+static inline u64 slot_intent_group(u32 slot)
+{
+	return (u64)(slot / LARDER_ENTRIES_PER_PAGE) * INTENT_GROUPS_PER_PAGE +
+	       slot % LARDER_ENTRIES_PER_PAGE / INTENT_GROUP_SLOTS;
+}
+
+static inline u64 intent_group_page(u64 group)
+{
+	return div_u64(group, INTENT_GROUPS_PER_PAGE);
+}
+
+/* First slot of a group; and behind its last one. */
+static inline u64 intent_group_start(u64 group)
+{
+	u64 page = intent_group_page(group);
+
+	return page * LARDER_ENTRIES_PER_PAGE +
+	       (group - page * INTENT_GROUPS_PER_PAGE) * INTENT_GROUP_SLOTS;
+}
+
+static inline u64 intent_group_end(u64 group)
+{
+	u64 page_end = (intent_group_page(group) + 1) * LARDER_ENTRIES_PER_PAGE;
+
+	return min(intent_group_start(group) + INTENT_GROUP_SLOTS, page_end);
+}
+
+/* Its bits in a page's intent_slots. */
+static inline u64 intent_group_mask(u64 group)
+{
+	u64 first = intent_group_start(group) -
+		    intent_group_page(group) * LARDER_ENTRIES_PER_PAGE;
+	u64 count = intent_group_end(group) - intent_group_start(group);
+
+	return grain_mask(first / LARDER_SLOTS_PER_INTENT_BIT,
+			  (first + count - 1) / LARDER_SLOTS_PER_INTENT_BIT);
 }
 
 static inline u64 slotmap_region(const struct slotmap *map, u64 block)
@@ -263,7 +309,7 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
  * A page's intent as found on disk, after all its entries: resolves clean
  * grains (I3).  Slots whose record changes by that are marked changed.
  */
-void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent);
+void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots);
 /*
  * Builds chains and free supply; usable: slots below may be handed out.
  * -EUCLEAN: two slots hold the same block, or one beyond usable is in use (*block).
