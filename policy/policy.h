@@ -60,7 +60,7 @@ struct policy {
 	const struct policy_ops *ops;
 	struct policy_geometry geometry;
 	struct policy_heat heat;
-	/* memory of state_bytes() bytes, 64-byte aligned, zeroed, right behind this struct's users */
+	/* memory of state_bytes() bytes, 64-byte aligned, handed in zeroed before init() */
 	void *state;
 };
 
@@ -68,13 +68,13 @@ struct policy {
 typedef void (*policy_emit_fn)(void *context, const char *key, u64 value);
 
 struct policy_ops {
-	const char *name;	/* lower case; no "Fail", "Error", no leading "ro" (LVM parses status) */
+	const char *name;	/* lower case; no "fail", "error", no leading "ro": LVM parses status */
 	const char *description;
 	unsigned int version[3];
 	u8 heat_max;		/* 0: the core does not count touches */
 	bool cleaner;		/* admits nothing, everything dirty is to be written back at once */
 
-	/* Bytes of policy.state for this geometry; checked against overflow by the policy: 0 = refuse. */
+	/* Bytes of policy.state for this geometry, checked against overflow; 0 = refuse. */
 	size_t (*state_bytes)(const struct policy_geometry *geometry);
 	/* Sets up zeroed state.  0 or -errno. */
 	int (*init)(struct policy *p, u64 seed);
@@ -85,7 +85,7 @@ struct policy_ops {
 	enum policy_admit (*miss)(struct policy *p, const struct policy_miss *miss);
 	/* A slot now holds a block (after a miss that was admitted). */
 	void (*inserted)(struct policy *p, u32 slot, u64 block, bool write);
-	/* It was there when the cache was activated, in ascending slot order; hint as get_hint gave it. */
+	/* It was there at activation, in ascending slot order; hint as get_hint gave it. */
 	void (*load)(struct policy *p, u32 slot, u64 block, u32 hint, bool has_hint);
 	/* All have been loaded. */
 	void (*load_end)(struct policy *p);
