@@ -118,6 +118,12 @@ static ssize_t volatile_kib_show(struct device *device, struct device_attribute 
 }
 static DEVICE_ATTR_RO(volatile_kib);
 
+static ssize_t accepted_show(struct device *device, struct device_attribute *attribute, char *page)
+{
+	return sysfs_emit(page, "%u\n", READ_ONCE(disk_of(device)->inflight));
+}
+static DEVICE_ATTR_RO(accepted);
+
 static ssize_t number_show(struct device *device, struct device_attribute *attribute, char *page)
 {
 	return sysfs_emit(page, "%u\n", disk_of(device)->number);
@@ -131,6 +137,7 @@ static struct attribute *disk_attributes[] = {
 	&dev_attr_errors.attr,
 	&dev_attr_stats.attr,
 	&dev_attr_volatile_kib.attr,
+	&dev_attr_accepted.attr,
 	&dev_attr_number.attr,
 	NULL,
 };

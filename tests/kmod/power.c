@@ -302,6 +302,7 @@ static bool is_idle(struct simdisk *disk)
 
 static void settle_disk(struct simdisk *disk, struct settle *settle)
 {
+	simdisk_timing_hurry(disk);
 	wait_event(world.drained, is_idle(disk));
 	if (simdisk_has_backing(disk))
 		flush_workqueue(disk->destager);

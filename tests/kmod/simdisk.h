@@ -246,6 +246,7 @@ void simdisk_finish_sleeping(struct simdisk_command *command);
 void simdisk_timing_init(struct simdisk *disk);
 void simdisk_timing_init_command(struct simdisk_command *command);
 void simdisk_timing_start(struct simdisk *disk, struct simdisk_command *command);
+void simdisk_timing_hurry(struct simdisk *disk);
 
 /*
  * store.c: called with disk->lock held unless told otherwise.

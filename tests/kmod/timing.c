@@ -237,6 +237,23 @@ void simdisk_timing_start(struct simdisk *disk, struct simdisk_command *command)
 	}
 }
 
+static bool hurry_request(struct request *request, void *data)
+{
+	struct simdisk_command *command = blk_mq_rq_to_pdu(request);
+
+	if (hrtimer_try_to_cancel(&command->timer) == 1)
+		hrtimer_start(&command->timer, 0, HRTIMER_MODE_REL);
+	return true;
+}
+
+/* After a power cut: what is in flight need not use up its time before it fails. */
+void simdisk_timing_hurry(struct simdisk *disk)
+{
+	if (hrtimer_try_to_cancel(&disk->arm) == 1)
+		hrtimer_start(&disk->arm, 0, HRTIMER_MODE_REL);
+	blk_mq_tagset_busy_iter(&disk->tags, hurry_request, NULL);
+}
+
 void simdisk_timing_init_command(struct simdisk_command *command)
 {
 	hrtimer_setup(&command->timer, ssd_done, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
