@@ -320,23 +320,23 @@ static void settle_disk(struct simdisk *disk, struct settle *settle)
 /* The survivors are chosen per disk, but only after all of them have come to rest. */
 void simdisk_settle(struct work_struct *work)
 {
-	struct settle *settle = kzalloc(sizeof(*settle), GFP_KERNEL | __GFP_NOFAIL);
+	static struct settle settle;	/* larger than what may be allocated with __GFP_NOFAIL */
 	struct simdisk *disk;
 
 	mutex_lock(&world.control);
 	if (READ_ONCE(world.power) != SIMDISK_CUTTING)
 		goto out;
+	memset(&settle, 0, sizeof(settle));
 	list_for_each_entry(disk, &world.disks, list)
-		settle_disk(disk, settle);
+		settle_disk(disk, &settle);
 	spin_lock_irq(&world.lock);
-	world.reverted_sectors = settle->reverted;
-	world.kept_sectors = settle->kept;
-	world.torn_sectors = settle->torn;
+	world.reverted_sectors = settle.reverted;
+	world.kept_sectors = settle.kept;
+	world.torn_sectors = settle.torn;
 	WRITE_ONCE(world.power, SIMDISK_OFF);
 	spin_unlock_irq(&world.lock);
 out:
 	mutex_unlock(&world.control);
-	kfree(settle);
 }
 
 /* --- the control file --- */
