@@ -33,8 +33,11 @@ struct destage {
 	struct destage_batch *batch;
 };
 
-/* Takes the dirty blocks of a region that nobody is writing: into the batch, DESTAGING. */
-static void region_begin(struct larder_cache *c, u64 region)
+/*
+ * Takes the dirty blocks of a region that nobody is writing, nor, unless it is
+ * urgent, has just been writing: into the batch, DESTAGING.
+ */
+static void region_begin(struct larder_cache *c, u64 region, bool urgent)
 {
 	struct destage_batch *batch = c->destage->batch;
 	u64 block = region << c->map.region_shift;
@@ -50,7 +53,7 @@ static void region_begin(struct larder_cache *c, u64 region)
 
 		if (slot == SLOT_NONE || !slot_dirty(&c->map, slot))
 			continue;
-		if (batch->nr == BATCH_ENTRIES ||
+		if (batch->nr == BATCH_ENTRIES || (!urgent && slot_written_lately(&c->map, slot)) ||
 		    !slot_destage_begin(&c->map, slot, &e->grains, &e->version)) {
 			left = true;
 			continue;
@@ -152,6 +155,12 @@ static bool region_copy(struct larder_cache *c, u64 region, u32 first)
 	return false;
 }
 
+/* Everything has to go, also what is being overwritten. */
+static bool is_urgent(const struct larder_cache *c)
+{
+	return c->policy_ops->cleaner || c->args.mode != MODE_WRITE_BACK || READ_ONCE(c->starving);
+}
+
 /* How many regions to write back now, and the pause afterwards. */
 static u32 pace(struct larder_cache *c, unsigned long *pause)
 {
@@ -166,8 +175,8 @@ static u32 pace(struct larder_cache *c, unsigned long *pause)
 		*pause = d->backoff;
 		return 1;
 	}
-	if (c->policy_ops->cleaner || c->args.mode != MODE_WRITE_BACK || percent >= DIRTY_HIGH ||
-	    READ_ONCE(c->starving) || time_after(jiffies, READ_ONCE(c->last_io) + HZ)) {
+	if (is_urgent(c) || percent >= DIRTY_HIGH ||
+	    time_after(jiffies, READ_ONCE(c->last_io) + HZ)) {
 		*pause = 0;
 		return BATCH_REGIONS;
 	}
@@ -185,7 +194,7 @@ static void destage_worker(struct work_struct *work)
 	struct destage *d = c->destage;
 	unsigned long pause, begun = jiffies, region;
 	u32 regions = pace(c, &pause), done = 0;
-	bool ok = true;
+	bool ok = true, urgent = is_urgent(c);
 
 	d->batch->nr = 0;
 	while (ok && done < regions && READ_ONCE(c->running) &&
@@ -197,7 +206,7 @@ static void destage_worker(struct work_struct *work)
 			region = hbitmap_next(&c->map.dirty_regions, 0);
 		if (region == HBITMAP_NONE)
 			break;
-		region_begin(c, region);
+		region_begin(c, region, urgent);
 		ok = region_copy(c, region, first);
 		d->cursor = region + 1;
 		done++;

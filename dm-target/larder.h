@@ -100,6 +100,7 @@ struct larder_io {
 	u32 generation;			/* of the shard, when a read was sent to the origin */
 	struct bvec_iter iter;		/* of such a read */
 	enum larder_io_kind kind;
+	u8 nr_slots;			/* of a hit: neighbours, from slot on */
 	bool fua;			/* wait for a commit at the end */
 	bool flush;			/* an empty flush, for the committer */
 	bool write_origin_durable;	/* was sent with FUA */

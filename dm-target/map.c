@@ -40,16 +40,63 @@ static u32 unmapped_run(struct larder_cache *c, struct bio *bio, const struct ex
 	return min(run, limit);
 }
 
+#define HIT_SLOTS_MAX 64
+
+/*
+ * A hit goes on into the following blocks, as long as they are in the
+ * following slots and all that is touched has the mask bits needed; each gets
+ * a hold of its own.  Returns the sectors of the bio that are held.
+ */
+static u32 extend_hit(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+		      const struct extent *first, u32 slot, bool write)
+{
+	u64 sector = geometry_block_start(&c->geometry, first->block) + first->offset;
+	u64 limit = min_t(u64, bio_sectors(bio), slotmap_region_left(&c->map, sector));
+	u32 run = first->sectors;
+	struct extent e;
+
+	while (run < limit && io->nr_slots < HIT_SLOTS_MAX) {
+		u32 next = slot + io->nr_slots;
+
+		extent_init(&c->geometry, &e, sector + run, limit - run);
+		if (slotmap_peek(&c->map, e.block) != next)
+			break;
+		if (write ? !slot_hold_write(&c->map, next, e.block, false) :
+			    !slot_hold_read(&c->map, next, e.block))
+			break;
+		if (e.touched & ~(write ? slot_dirty(&c->map, next) :
+					  slot_valid(&c->map, next))) {
+			if (write) {
+				slot_release_write(&c->map, next);
+				larder_wake(c, e.block);
+			} else {
+				slot_release_read(&c->map, next);
+			}
+			break;
+		}
+		if (write)
+			slot_touch_write(&c->map, next);
+		else
+			slot_touch(&c->map, next);
+		io->nr_slots++;
+		run += e.sectors;
+	}
+	return run;
+}
+
 static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *io,
 		     const struct extent *e, u32 slot, u32 run)
 {
+	io->kind = IO_READ_HIT;
+	io->slot = slot;
+	io->nr_slots = 1;
 	if (unlikely(run < e->sectors))
 		count(c, COUNT_READ_MIXED);
+	else if (run < bio_sectors(bio))
+		run = extend_hit(c, bio, io, e, slot, false);
 	accept(bio, run);
 	slot_touch(&c->map, slot);
 	count(c, COUNT_READ_HIT);
-	io->kind = IO_READ_HIT;
-	io->slot = slot;
 	remap_to_slot(c, bio, e, slot);
 	return DM_MAPIO_REMAPPED;
 }
@@ -127,13 +174,13 @@ static int write_to_slot(struct larder_cache *c, struct bio *bio, struct larder_
 	io->kind = IO_WRITE_HIT;
 	io->block = e->block;
 	io->slot = slot;
+	io->nr_slots = 1;
 	io->grains = grains;
 	if (unlikely(bio->bi_opf & REQ_FUA)) {
 		/* the mapping must be durable too: a commit does both (I5) */
 		bio->bi_opf &= ~REQ_FUA;
 		io->fua = true;
 	}
-	count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
 	remap_to_slot(c, bio, e, slot);
 	return DM_MAPIO_REMAPPED;
 }
@@ -147,6 +194,7 @@ static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io 
 	u64 grains = 0, valid, dirty, group;
 	enum write_need need;
 	unsigned long flags;
+	u32 run;
 
 	dirty = slot_dirty(&c->map, slot);
 	if (unlikely(e->touched & ~dirty)) {
@@ -178,10 +226,15 @@ static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io 
 		}
 		grains = e->touched;
 	}
-	accept(bio, e->sectors);
-	slot_touch(&c->map, slot);
+	write_to_slot(c, bio, io, e, slot, grains);
+	run = e->sectors;
+	if (!grains && run < bio_sectors(bio))
+		run = extend_hit(c, bio, io, e, slot, true);
+	accept(bio, run);
+	slot_touch_write(&c->map, slot);
 	count(c, COUNT_WRITE_HIT);
-	return write_to_slot(c, bio, io, e, slot, grains);
+	count_by(c, COUNT_CACHE_SECTORS_WRITTEN, run);
+	return DM_MAPIO_REMAPPED;
 }
 
 /* A write to a block that is in the cache but cannot simply be held.  Shard lock held, dropped. */
@@ -273,8 +326,10 @@ again:
 	larder_policy_inserted(c, fresh, e->block, true);
 	count(c, COUNT_PROMOTION);
 	accept(bio, e->sectors);
-	if (whole)
+	if (whole) {
+		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
 		return write_to_slot(c, bio, io, e, fresh, e->touched);
+	}
 	count(c, COUNT_MERGE);
 	larder_copy_in(c, bio, e->block, fresh, e->touched & ~e->covered);
 	return DM_MAPIO_SUBMITTED;
@@ -398,6 +453,7 @@ static int write_hit_end(struct larder_cache *c, struct larder_io *io, blk_statu
 	struct larder_shard *sh = shard_of(c, io->block);
 	unsigned long flags;
 	u64 grains = io->grains;
+	u32 slot;
 
 	/* before the record can be made: a commit flushes when it sees this counter move (I1) */
 	count(c, COUNT_WRITES_CACHE);
@@ -410,7 +466,9 @@ static int write_hit_end(struct larder_cache *c, struct larder_io *io, blk_statu
 		slot_written(&c->map, io->slot, grains);
 		spin_unlock_irqrestore(&sh->lock, flags);
 	}
-	slot_release_write(&c->map, io->slot);
+	/* all blocks of a hit are of one region, and so of one shard */
+	for (slot = io->slot; slot < io->slot + io->nr_slots; slot++)
+		slot_release_write(&c->map, slot);
 	smp_mb__after_atomic();
 	if (unlikely(READ_ONCE(sh->nr_parked)))
 		larder_wake(c, io->block);
@@ -429,10 +487,12 @@ int larder_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct larder_io *io = bio_io(bio);
 	struct larder_cache *c = io->cache;
+	u32 slot;
 
 	switch (io->kind) {
 	case IO_READ_HIT:
-		slot_release_read(&c->map, io->slot);
+		for (slot = io->slot; slot < io->slot + io->nr_slots; slot++)
+			slot_release_read(&c->map, slot);
 		if (unlikely(*error))
 			count(c, COUNT_CACHE_ERROR);
 		break;

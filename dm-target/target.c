@@ -25,6 +25,7 @@ static void tick_worker(struct work_struct *work)
 		c->policy_ops->tick(&c->policy, ktime_get_ns() / NSEC_PER_MSEC);
 		spin_unlock_irq(&c->policy_lock);
 	}
+	WRITE_ONCE(c->map.write_epoch, c->map.write_epoch + 1);
 	/* records fills, withdraws idle intents, and tries again after a failure */
 	larder_commit_soon(c, true);
 	queue_work(c->run_queue, &c->supply_work);

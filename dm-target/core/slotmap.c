@@ -213,6 +213,7 @@ void slot_insert(struct slotmap *map, u32 slot, u64 block, enum slot_state state
 	WRITE_ONCE(s->block_high, (u8)(block >> 32));
 	WRITE_ONCE(s->heat, 0);
 	s->unsynced_fill = 0;
+	s->write_epoch = READ_ONCE(map->write_epoch);
 	word &= ~(WORD_VERSION - 1);
 	/* whoever sees the word sees the block */
 	atomic64_set_release(&s->word,

@@ -76,7 +76,7 @@ struct slot {
 	u8 block_high;
 	u8 heat;		/* touches, for the policy */
 	u8 unsynced_fill;	/* has clean grains whose origin data may be volatile (I4) */
-	u8 spare;
+	u8 write_epoch;		/* slotmap.write_epoch when it was last written */
 };
 
 struct slot_masks {		/* beside the slots, when there are more than 16 grains */
@@ -110,6 +110,7 @@ struct slotmap {
 	u64 nr_pages;			/* of the slot table */
 	u8 intent_kind;			/* LARDER_INTENT_* of the present mode */
 	u8 heat_max;			/* touches are counted up to this */
+	u8 write_epoch;			/* moved on by the owner once a second */
 	u32 free_cursor;
 	u32 usable_slots;		/* slots below may be handed out */
 	atomic64_t nr_free;		/* of those */
@@ -222,6 +223,21 @@ static inline void slot_touch(struct slotmap *map, u32 slot)
 
 	if (heat < map->heat_max)
 		WRITE_ONCE(map->slots[slot].heat, heat + 1);
+}
+
+static inline void slot_touch_write(struct slotmap *map, u32 slot)
+{
+	u8 epoch = READ_ONCE(map->write_epoch);
+
+	slot_touch(map, slot);
+	if (READ_ONCE(map->slots[slot].write_epoch) != epoch)
+		WRITE_ONCE(map->slots[slot].write_epoch, epoch);
+}
+
+/* Written within the last one to two epochs: not worth writing back yet. */
+static inline bool slot_written_lately(const struct slotmap *map, u32 slot)
+{
+	return (u8)(READ_ONCE(map->write_epoch) - READ_ONCE(map->slots[slot].write_epoch)) < 2;
 }
 
 /* --- free slots: free lock --- */
