@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The forms of a dump.  Writers only write; errors stay in the stream.
+ */
+#ifndef LARDER_DUMP_H
+#define LARDER_DUMP_H
+
+#include <stdio.h>
+
+#include "image.h"
+
+void dump_xml(const struct image *image, FILE *out);	/* as cache_dump, with ours in a comment */
+void dump_larder(const struct image *image, FILE *out);	/* ours alone */
+void dump_json(const struct image *image, FILE *out);
+
+/* The dump has all that was on the device. */
+static inline bool dump_complete(const struct image *image)
+{
+	return !image->nr_damages[SEVERITY_DAMAGE];
+}
+
+#endif

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Talks to device mapper: finds cache targets, reads their status without
+ * forcing a commit, and asks them for their statistics.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <libdevmapper.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+static char last_words[256];	/* of libdevmapper, which would print them itself */
+
+__attribute__((format(printf, 5, 6)))
+static void keep_words(int level, const char *file, int line, int dm_errno_or_class,
+		       const char *format, ...)
+{
+	va_list args;
+
+	(void)file;
+	(void)line;
+	(void)dm_errno_or_class;
+	if ((level & 7) > 3)	/* errors only */
+		return;
+	va_start(args, format);
+	vsnprintf(last_words, sizeof(last_words), format, args);
+	va_end(args);
+}
+
+static bool is_cache(const char *type)
+{
+	return type && (!strcmp(type, "larder") || !strcmp(type, "cache"));
+}
+
+/* Whom to ask. */
+struct address {
+	char name[128];
+	bool by_number;
+	unsigned int major, minor;
+};
+
+static int no_such_name(const char *name)
+{
+	complain("%s is not a name that device mapper could have", name);
+	return EXIT_NO_INPUT;
+}
+
+/* "vg/lv" as LVM names it: hyphens doubled, one between. */
+static int lvm_name(struct address *a, const char *name)
+{
+	size_t length = 0;
+
+	for (; *name; name++) {
+		if (length + 3 > sizeof(a->name))
+			return no_such_name(name);
+		if (*name == '-')
+			a->name[length++] = '-';
+		a->name[length++] = *name == '/' ? '-' : *name;
+	}
+	a->name[length] = '\0';
+	return 0;
+}
+
+static int find_address(struct address *a, const char *name)
+{
+	const char *slash = strchr(name, '/');
+	struct stat st;
+
+	memset(a, 0, sizeof(*a));
+	if (!*name)
+		return no_such_name("''");
+	if (!slash) {
+		if (strlen(name) >= sizeof(a->name))
+			return no_such_name(name);
+		strcpy(a->name, name);
+		return 0;
+	}
+	if (!stat(name, &st)) {
+		if (!S_ISBLK(st.st_mode)) {
+			complain("%s is no block device", name);
+			return EXIT_NOT_OURS;
+		}
+		a->by_number = true;
+		a->major = major(st.st_rdev);
+		a->minor = minor(st.st_rdev);
+		return 0;
+	}
+	if (slash != name && slash[1] && !strchr(slash + 1, '/'))
+		return lvm_name(a, name);
+	complain("cannot open %s: %s", name, strerror(errno));
+	return EXIT_NO_INPUT;
+}
+
+static struct dm_task *make_task(int type, const struct address *a)
+{
+	struct dm_task *task = dm_task_create(type);
+
+	if (!task)
+		return NULL;
+	if (!a || (a->by_number ? dm_task_set_major_minor(task, (int)a->major, (int)a->minor, 0) :
+		   dm_task_set_name(task, a->name)))
+		return task;
+	dm_task_destroy(task);
+	return NULL;
+}
+
+/* Names on stderr all devices that a cache target is in. */
+static void list_caches(void)
+{
+	struct dm_task *task = make_task(DM_DEVICE_LIST, NULL);
+	struct dm_names *names;
+	unsigned int next = 0, found = 0;
+
+	if (!task)
+		return;
+	names = dm_task_run(task) ? dm_task_get_names(task) : NULL;
+	if (names && !names->dev)
+		names = NULL;
+	for (; names; names = next ? (void *)((char *)names + next) : NULL) {
+		struct address a = { .by_number = false };
+		struct dm_task *one;
+		uint64_t start, length;
+		char *type = NULL, *params;
+
+		next = names->next;
+		if (strlen(names->name) >= sizeof(a.name))
+			continue;
+		strcpy(a.name, names->name);
+		one = make_task(DM_DEVICE_TABLE, &a);
+		if (!one)
+			continue;
+		if (dm_task_run(one))
+			dm_get_next_target(one, NULL, &start, &length, &type, &params);
+		if (is_cache(type))
+			fprintf(stderr, "%s %s\n", found++ ? "" : "Caches that there are:\n",
+				a.name);
+		dm_task_destroy(one);
+	}
+	dm_task_destroy(task);
+	if (!found)
+		fprintf(stderr, "There is no active cache.\n");
+}
+
+/* Can device mapper be asked at all? */
+static int ask_version(void)
+{
+	char version[32];
+
+	if (geteuid()) {
+		complain("needs root: only root may talk to device mapper");
+		return EXIT_NO_PERMISSION;
+	}
+	if (dm_driver_version(version, sizeof(version)))
+		return 0;
+	complain("device mapper does not answer: %s; is the module dm-mod loaded?",
+		 last_words[0] ? last_words : "no /dev/mapper/control");
+	return EXIT_NO_SERVICE;
+}
+
+static int take_status(struct cache_target *target, struct dm_task *task, const char *name)
+{
+	char *type = NULL, *params = NULL;
+	struct dm_info info;
+	uint64_t start, length;
+	void *next;
+
+	if (!dm_task_get_info(task, &info) || !info.exists) {
+		complain("there is no device %s", name);
+		list_caches();
+		return EXIT_NO_INPUT;
+	}
+	next = dm_get_next_target(task, NULL, &start, &length, &type, &params);
+	if (next || !is_cache(type)) {
+		complain("%s is no cache: it is made of %s%s", name,
+			 type ? type : "nothing (no table is loaded)", next ? " and more" : "");
+		list_caches();
+		return EXIT_NOT_OURS;
+	}
+	snprintf(target->name, sizeof(target->name), "%s", dm_task_get_name(task));
+	snprintf(target->type, sizeof(target->type), "%s", type);
+	target->sectors = length;
+	target->suspended = info.suspended;
+	target->status = strdup(params ? params : "");
+	return target->status ? 0 : EXIT_NO_MEMORY;
+}
+
+/* No answer is an answer: an in-kernel dm-cache knows no "stats". */
+static void ask_stats(struct cache_target *target, const struct address *a)
+{
+	struct dm_task *task = make_task(DM_DEVICE_TARGET_MSG, a);
+	const char *answer;
+
+	if (!task)
+		return;
+	if (dm_task_set_sector(task, 0) && dm_task_set_message(task, "stats") &&
+	    dm_task_run(task)) {
+		answer = dm_task_get_message_response(task);
+		target->stats = answer ? strdup(answer) : NULL;
+	}
+	dm_task_destroy(task);
+}
+
+int cache_target_read(struct cache_target *target, const char *name)
+{
+	struct dm_task *task;
+	struct address a;
+	int code;
+
+	memset(target, 0, sizeof(*target));
+	dm_log_with_errno_init(keep_words);
+	code = find_address(&a, name);
+	if (!code)
+		code = ask_version();
+	if (code)
+		return code;
+	task = make_task(DM_DEVICE_STATUS, &a);
+	if (!task)
+		return no_such_name(name);
+	/* a status with flush would force a commit */
+	if (!dm_task_no_flush(task) || (!dm_task_run(task) && dm_task_get_errno(task) != ENXIO)) {
+		complain("cannot ask for the status of %s: %s", name,
+			 last_words[0] ? last_words : strerror(dm_task_get_errno(task)));
+		code = EXIT_NO_INPUT;
+	} else {
+		code = take_status(target, task, name);
+	}
+	dm_task_destroy(task);
+	if (!code)
+		ask_stats(target, &a);
+	return code;
+}
+
+void cache_target_free(struct cache_target *target)
+{
+	free(target->status);
+	free(target->stats);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the commands of the larder tool share: exit codes, messages, and the
+ * table of commands.
+ */
+#ifndef LARDER_TOOL_H
+#define LARDER_TOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * As in sysexits.h, but for 1.  2 is never used: LVM takes an exit code of 2
+ * of its check program for "not installed", and goes on.
+ */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_DAMAGED = 1,	/* damage was found, the cache has failed */
+	EXIT_WRONG_USAGE = 64,
+	EXIT_NOT_OURS = 65,	/* blank, another format, not a larder device */
+	EXIT_NO_INPUT = 66,	/* cannot be opened or does not exist */
+	EXIT_NO_SERVICE = 69,	/* the kernel has no device mapper */
+	EXIT_NO_MEMORY = 71,
+	EXIT_NO_OUTPUT = 73,	/* the output file cannot be made */
+	EXIT_IO = 74,		/* reading or writing failed */
+	EXIT_NO_PERMISSION = 77,
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	const char *help;
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct command command_check;
+extern const struct command command_dump;
+extern const struct command command_status;
+
+/* "larder COMMAND: message" to stderr. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, and "see larder COMMAND --help"; returns EXIT_WRONG_USAGE. */
+int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

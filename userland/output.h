@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Output files that never destroy or follow anything by accident.
+ */
+#ifndef LARDER_OUTPUT_H
+#define LARDER_OUTPUT_H
+
+#include <stdio.h>
+
+#include "larder.h"
+
+struct output {
+	FILE *file;
+	const char *path;	/* NULL: stdout */
+	char *scratch;		/* what it is called until it is complete */
+	bool force;
+};
+
+/* force: an existing regular file may be replaced.  0, or an exit code after a message. */
+int output_open(struct output *out, const char *path, bool force);
+/* Makes the file durable and gives it its name, or with ok = false takes it away. */
+int output_close(struct output *out, bool ok);
+
+#endif
