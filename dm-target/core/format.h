@@ -93,7 +93,7 @@ struct larder_unit_header {
 #define LARDER_RO_COMPAT_SUPPORTED	0ull
 #define LARDER_COMPAT_SUPPORTED		LARDER_COMPAT_HINTS
 
-#define LARDER_SUPER_CLEAN		(1u << 0)	/* stopped in order: no intents, nothing in flight */
+#define LARDER_SUPER_CLEAN		(1u << 0)	/* stopped in order: no intents */
 #define LARDER_SUPER_NEEDS_CHECK	(1u << 1)	/* reserved: set when metadata failed */
 
 struct larder_superblock {
@@ -107,7 +107,7 @@ struct larder_superblock {
 	__le64 ro_compat;
 	__le64 incompat;
 	/* 96: geometry, fixed at format except origin_sectors */
-	__le32 chunk_sectors;		/* block size of the table line: 8..2097152, a multiple of 8 */
+	__le32 chunk_sectors;		/* as in the table line: 8..2097152, times of 8 */
 	__le32 block_sectors;		/* unit of mapping: chunk_sectors / 2^n, a multiple of 8 */
 	__le32 grain_sectors;		/* unit of validity: power of two, 8.. */
 	__le32 reserved1;
@@ -127,7 +127,7 @@ struct larder_superblock {
 	__le64 epoch;			/* of the journal; counts activations */
 	__le64 tail_seq;		/* first journal block that is not in the table yet */
 	__le32 tail_crc;		/* CRC field of block tail_seq - 1; 0 when there is none */
-	u8 last_mode;			/* informational: enum cache_mode of the last activation + 1 */
+	u8 last_mode;			/* informational: enum cache_mode when activated, + 1 */
 	u8 reserved2[3];
 	/* 216: who the lower devices were: 64-bit hashes, 0 = unknown */
 	__le64 metadata_identity;
@@ -173,7 +173,8 @@ struct larder_page {
 };
 
 enum larder_record_type {
-	LARDER_RECORD_ENTRY = 1,	/* index = slot: its entry from now on; same block: hint stays */
+	/* index = slot: its entry from now on; the hint stays with the same block */
+	LARDER_RECORD_ENTRY = 1,
 	/* index = page: block_flags = its intent, valid = intent_slots from now on */
 	LARDER_RECORD_INTENT = 2,
 	LARDER_RECORD_HINT = 3,		/* index = slot: block_flags = its hint from now on */

@@ -65,7 +65,7 @@ enum metadata_found {
 	METADATA_FOREIGN,	/* something else: see foreign */
 	METADATA_DAMAGED,	/* our magic, but no superblock verifies */
 	METADATA_TOO_NEW,	/* version or incompat bits that we do not know */
-	METADATA_BAD_GEOMETRY,	/* verifies, but its numbers cannot be true (or the device has shrunk) */
+	METADATA_BAD_GEOMETRY,	/* verifies, but its numbers cannot be true, or the device shrank */
 };
 
 /* Opaque outside core/metadata*.c but for tests. */
@@ -86,7 +86,7 @@ int metadata_step(struct metadata_op *op, int result, struct metadata_io *io);
  */
 struct metadata_op *metadata_probe_begin(struct metadata *md);
 enum metadata_found metadata_found(const struct metadata *md);
-/* Name of a foreign format where it is a well-known one ("dm-cache", "LVM2 ...", "ext4"), else NULL. */
+/* Name of a foreign format where it is well known ("dm-cache", "XFS"), else NULL. */
 const char *metadata_foreign(const struct metadata *md);
 const struct larder_superblock *metadata_super(const struct metadata *md);
 const struct geometry *metadata_geometry(const struct metadata *md);
@@ -166,8 +166,11 @@ struct metadata_op *metadata_commit_run(struct metadata *md, unsigned int flush_
 u32 metadata_commit_count(const struct metadata *md);
 const struct larder_record *metadata_commit_record(const struct metadata *md, u32 i);
 
-/* Checkpoint: moves the oldest part of the journal into the table. */
-bool metadata_checkpoint_wanted(const struct metadata *md);	/* journal half full, or a run is under way */
+/*
+ * Checkpoint: moves the oldest part of the journal into the table.  Wanted when
+ * the journal is half full, or a checkpoint is under way.
+ */
+bool metadata_checkpoint_wanted(const struct metadata *md);
 struct metadata_op *metadata_checkpoint_begin(struct metadata *md);
 
 /*
@@ -177,7 +180,7 @@ struct metadata_op *metadata_checkpoint_begin(struct metadata *md);
 u64 metadata_formatted_slots(const struct metadata *md);
 struct metadata_op *metadata_extend_begin(struct metadata *md);
 
-/* For status: units in use of the whole device (formatted table, journal, fixed parts), and its size. */
+/* For status: units in use of the whole device (table, journal, fixed parts), and its size. */
 void metadata_usage(const struct metadata *md, u64 *used_units, u64 *total_units);
 u64 metadata_journal_used(const struct metadata *md);
 

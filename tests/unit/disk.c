@@ -53,10 +53,12 @@ void disk_power_cut(struct disk *disk)
 {
 	u64 sector;
 
+	disk->off = true;
+	if (disk->cut == CUT_HOST_ONLY)
+		return;
 	for (sector = 0; sector < disk->units * SECTORS_PER_UNIT; sector++)
 		settle_sector(disk, sector, disk->cut == CUT_KEEPS_ALL ||
 			      (disk->cut == CUT_TEARS && rng_below(&disk->rng, 2)));
-	disk->off = true;
 }
 
 void disk_power_on(struct disk *disk)

@@ -17,6 +17,7 @@ enum disk_cut {
 	CUT_LOSES_ALL,
 	CUT_KEEPS_ALL,
 	CUT_TEARS,		/* each one for itself: kept or lost */
+	CUT_HOST_ONLY,		/* the disk keeps its power: all can be read, and still be lost */
 	NR_CUTS,
 };
 
@@ -49,8 +50,9 @@ int disk_perform(struct disk *disk, const struct metadata_io *io);
 void disk_power_cut(struct disk *disk);
 /* On again; counters and switches start anew. */
 void disk_power_on(struct disk *disk);
-/* All that was written is durable, and read as it is, for tests that change bytes behind our back. */
+/* For tests that change bytes behind our back: settles all, hands out what reads see of a unit. */
 void *disk_unit(struct disk *disk, u64 unit);
+/* All that was written is durable. */
 void disk_settle(struct disk *disk);
 
 #endif

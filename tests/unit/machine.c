@@ -90,6 +90,7 @@ void machine_init(struct machine *m, const struct geometry *g, u64 seed)
 	state_init(&m->loaded, g->nr_slots);
 	state_init(&m->completed, g->nr_slots);
 	state_init(&m->scratch, g->nr_slots);
+	state_init(&m->before, g->nr_slots);
 	m->md = metadata_init(aligned_alloc(LARDER_UNIT_SIZE, metadata_bytes()), m->disk.units);
 }
 
@@ -101,6 +102,7 @@ void machine_destroy(struct machine *m)
 	state_destroy(&m->loaded);
 	state_destroy(&m->completed);
 	state_destroy(&m->scratch);
+	state_destroy(&m->before);
 	for (i = 0; i < ATTEMPTS_MAX; i++)
 		free(m->attempt[i]);
 	free(m->md);
@@ -139,11 +141,14 @@ static int visit_entry(void *context, u32 slot, const struct larder_entry *entry
 	u64 flags = le64_to_cpu(entry->block_flags);
 
 	/* promises of metadata.h, whatever the device holds */
-	CHECK(slot < m->loaded.nr_slots);
+	CHECK(slot < metadata_geometry(m->md)->nr_slots);
 	CHECK((flags & ~(LARDER_BLOCK_MASK | LARDER_ENTRY_KNOWN)) == 0);
 	CHECK((le64_to_cpu(entry->valid) & ~geometry_all_grains(metadata_geometry(m->md))) == 0);
 	CHECK((le64_to_cpu(entry->dirty) & ~le64_to_cpu(entry->valid)) == 0);
 	CHECK((flags & LARDER_ENTRY_USED) || (!flags && !entry->valid));
+	/* made-up metadata may have more slots than we formatted */
+	if (slot >= m->loaded.nr_slots)
+		return 0;
 	m->loaded.slot[slot] = (struct slot_state){ flags, le64_to_cpu(entry->valid),
 						    le64_to_cpu(entry->dirty),
 						    le32_to_cpu(entry->hint) };
@@ -154,8 +159,11 @@ static int visit_intent(void *context, u64 page, u8 intent, u64 slots)
 {
 	struct machine *m = context;
 
-	CHECK(page < pages_of(m->loaded.nr_slots) && intent <= LARDER_INTENT_WRITE_THROUGH);
+	CHECK(page < metadata_geometry(m->md)->table_pages);
+	CHECK(intent <= LARDER_INTENT_WRITE_THROUGH);
 	CHECK(!(slots >> (LARDER_ENTRIES_PER_PAGE / LARDER_SLOTS_PER_INTENT_BIT)));
+	if (page >= pages_of(m->loaded.nr_slots))
+		return 0;
 	m->loaded.intent[page] = intent_of(intent, slots);
 	return 0;
 }
@@ -164,8 +172,9 @@ static int visit_hint(void *context, u32 slot, u32 hint)
 {
 	struct machine *m = context;
 
-	CHECK(slot < m->loaded.nr_slots);
-	m->loaded.slot[slot].hint = hint;
+	CHECK(slot < metadata_geometry(m->md)->nr_slots);
+	if (slot < m->loaded.nr_slots)
+		m->loaded.slot[slot].hint = hint;
 	return 0;
 }
 
@@ -210,7 +219,7 @@ int machine_extend(struct machine *m)
 	return machine_run(m, metadata_extend_begin(m->md));
 }
 
-static bool is_legal(struct machine *m)
+bool machine_is_legal(struct machine *m)
 {
 	u32 a, i;
 
@@ -233,7 +242,7 @@ static bool is_legal(struct machine *m)
 
 void machine_compare(struct machine *m, const char *when, u64 where)
 {
-	CHECK_SAY(is_legal(m), "%s %llu: the state is not one that a crash may leave", when,
+	CHECK_SAY(machine_is_legal(m), "%s %llu: the state is not one that a crash may leave", when,
 		  (unsigned long long)where);
 	state_copy(&m->completed, &m->loaded);
 	m->nr_attempts = 0;
@@ -309,8 +318,10 @@ static int run_attempt(struct machine *m, const struct attempt *attempt)
 
 	if (rc)
 		return rc;
+	state_copy(&m->before, &m->completed);
 	for (i = 0; i < attempt->nr; i++)
 		state_apply(&m->completed, &attempt->record[i]);
+	swap(m->attempt[0], m->attempt[m->nr_attempts - 1]);
 	m->nr_attempts = 0;
 	m->nr_commits++;
 	return 0;
@@ -343,6 +354,12 @@ int machine_commit_again(struct machine *m)
 	}
 	CHECK_EQUAL(attempt->nr, last->nr);
 	return run_attempt(m, attempt);
+}
+
+void machine_doubt_last(struct machine *m)
+{
+	state_copy(&m->completed, &m->before);
+	m->nr_attempts = 1;
 }
 
 static u32 commit_size(struct machine *m)

@@ -41,6 +41,7 @@ struct machine {
 	char what[80];			/* the last one */
 
 	struct state completed;
+	struct state before;		/* completed, without the last commit */
 	struct state scratch;
 	u32 nr_attempts;
 	struct attempt *attempt[ATTEMPTS_MAX];
@@ -78,6 +79,10 @@ int machine_work(struct machine *m, u32 operations);
 
 /* Fails the test unless what was loaded is legal; then it is the model's state. */
 void machine_compare(struct machine *m, const char *when, u64 where);
+
+bool machine_is_legal(struct machine *m);
+/* The last commit that completed counts as an attempt again: its blocks may get lost. */
+void machine_doubt_last(struct machine *m);
 
 void state_apply(struct state *state, const struct larder_record *record);
 bool state_equal(const struct state *a, const struct state *b);

@@ -85,6 +85,38 @@ static void test_every_change(void)
 	printf("# %llu changes in the last life\n", (unsigned long long)events);
 }
 
+/* A format that counts is whole: two superblocks, of which none needs to be doubted. */
+static void test_format(void)
+{
+	static struct machine m;
+	u32 found[2] = { 0 }, event, cut;
+
+	for (event = 0; event < 4; event++) {
+		for (cut = 0; cut < NR_CUTS; cut++) {
+			start(&m, 50 + event, 2);
+			memset(disk_unit(&m.disk, 1), 0x5a, LARDER_UNIT_SIZE);
+			disk_settle(&m.disk);
+			CHECK_EQUAL(machine_run(&m, metadata_probe_begin(m.md)), 0);
+			m.disk.cut_at = event;
+			m.disk.cut = cut;
+			CHECK_EQUAL(machine_format(&m), -ENODEV);
+			machine_reboot(&m);
+			CHECK_EQUAL(machine_run(&m, metadata_probe_begin(m.md)), 0);
+			if (metadata_found(m.md) == METADATA_BLANK) {
+				found[0]++;
+			} else {
+				CHECK_EQUAL(metadata_found(m.md), METADATA_OURS);
+				CHECK_EQUAL(le32_to_cpu(metadata_super(m.md)->flags),
+					    LARDER_SUPER_CLEAN);
+				found[1]++;
+			}
+			check_life_after(&m);
+			machine_destroy(&m);
+		}
+	}
+	CHECK(found[0] && found[1]);
+}
+
 /* Which of the legal states it is: what a reader sees is what recovery must make of it. */
 static void settle(struct machine *m, u64 event)
 {
@@ -184,10 +216,14 @@ static void test_torn_superblock(void)
 }
 
 static const struct unit_test tests[] = {
+	{ "cut while formatting", test_format },
 	{ "cut at every change", test_every_change },
 	{ "cut at every change of the recovery", test_recovery },
 	{ "many lives", test_many_lives },
 	{ "torn superblock", test_torn_superblock },
 };
 
-UNIT_MAIN(tests)
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv, tests, ARRAY_SIZE(tests));
+}

@@ -182,7 +182,8 @@ static void test_grains(void)
 /* Whatever numbers a superblock holds, what passes is sound. */
 static void check_sound(const struct geometry *g, u64 units)
 {
-	u64 dw_end = g->dw_start + 1 + g->dw_pages, journal_end = g->journal_start + g->journal_blocks;
+	u64 dw_end = g->dw_start + 1 + g->dw_pages;
+	u64 journal_end = g->journal_start + g->journal_blocks;
 	u64 table_end = g->table_start + g->table_pages;
 
 	CHECK(g->grains_per_block && g->grains_per_block <= 64 && g->nr_slots);
@@ -230,4 +231,7 @@ static const struct unit_test tests[] = {
 	{ "hostile superblock", test_hostile_super },
 };
 
-UNIT_MAIN(tests)
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv, tests, ARRAY_SIZE(tests));
+}

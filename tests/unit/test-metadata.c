@@ -276,4 +276,7 @@ static const struct unit_test tests[] = {
 	{ "what an activation records", test_activation_records },
 };
 
-UNIT_MAIN(tests)
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv, tests, ARRAY_SIZE(tests));
+}

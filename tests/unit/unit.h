@@ -20,12 +20,6 @@ struct unit_test {
  */
 int unit_main(int argc, char **argv, const struct unit_test *tests, unsigned int nr);
 
-#define UNIT_MAIN(tests) \
-	int main(int argc, char **argv) \
-	{ \
-		return unit_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0])); \
-	}
-
 void unit_fail(const char *file, int line, const char *expected, const char *format, ...)
 	__attribute__((noreturn, format(printf, 4, 5)));
 
