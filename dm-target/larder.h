@@ -104,6 +104,8 @@ struct larder_io {
 	bool fua;			/* wait for a commit at the end */
 	bool flush;			/* an empty flush, for the committer */
 	bool write_origin_durable;	/* was sent with FUA */
+	atomic_t legs;			/* of a write to both devices, still under way */
+	blk_status_t status;		/* of its legs */
 };
 
 struct larder_shard {

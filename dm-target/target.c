@@ -6,6 +6,7 @@
  * does none.
  */
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -217,7 +218,11 @@ static void start(struct larder_cache *c)
 
 static int larder_preresume(struct dm_target *ti)
 {
-	return larder_open(ti->private);
+	unsigned int noio = memalloc_noio_save();	/* the device above is suspended */
+	int err = larder_open(ti->private);
+
+	memalloc_noio_restore(noio);
+	return err;
 }
 
 static void larder_resume(struct dm_target *ti)
