@@ -50,8 +50,11 @@ bool hbitmap_set(struct hbitmap *hb, unsigned long bit)
 	/* the summaries even when the bit was set: a scanner may just be clearing them */
 	for (i = 1; i < hb->nr_levels; i++) {
 		bit /= BITS_PER_LONG;
-		if (!test_bit(bit, hb->level[i]))
-			set_bit(bit, hb->level[i]);
+		if (test_bit(bit, hb->level[i]))
+			continue;
+		set_bit(bit, hb->level[i]);
+		/* before the look at the next level: tidy() looks the other way round */
+		smp_mb__after_atomic();
 	}
 	return was_clear;
 }

@@ -19,11 +19,13 @@ static void set_masks(struct slotmap *map, u32 slot, u64 valid, u64 dirty)
 bool slot_hold_read(struct slotmap *map, u32 slot, u64 block)
 {
 	struct slot *s = &map->slots[slot];
-	s64 word = atomic64_read_acquire(&s->word);
+	enum slot_state state;
+	s64 word;
 
 	do {
-		enum slot_state state = word_state((u64)word);
-
+		/* anew each time: a failed cmpxchg does not order what is read after it */
+		word = atomic64_read_acquire(&s->word);
+		state = word_state((u64)word);
 		if (state == SLOT_FREE || state == SLOT_FORGETTING || slot_block(s) != block ||
 		    ((u64)word & WORD_READERS_MASK) == WORD_READERS_MASK)
 			return false;
@@ -34,12 +36,14 @@ bool slot_hold_read(struct slotmap *map, u32 slot, u64 block)
 bool slot_hold_write(struct slotmap *map, u32 slot, u64 block, bool sole)
 {
 	struct slot *s = &map->slots[slot];
-	s64 word = atomic64_read_acquire(&s->word);
+	enum slot_state state;
+	u64 writers;
+	s64 word;
 
 	do {
-		enum slot_state state = word_state((u64)word);
-		u64 writers = (u64)word & WORD_WRITERS_MASK;
-
+		word = atomic64_read_acquire(&s->word);
+		state = word_state((u64)word);
+		writers = (u64)word & WORD_WRITERS_MASK;
 		if ((state != SLOT_VALID && state != SLOT_DESTAGING) || slot_block(s) != block ||
 		    writers == WORD_WRITERS_MASK || (sole && writers))
 			return false;
