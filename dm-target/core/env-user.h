@@ -76,8 +76,9 @@ static inline unsigned long __ffs(unsigned long w) { return (unsigned long)__bui
 static inline int fls64(u64 w) { return w ? 64 - __builtin_clzll(w) : 0; }
 static inline unsigned int hweight64(u64 w) { return (unsigned int)__builtin_popcountll(w); }
 
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+/* for scalars; atomic, so that the thread sanitizer knows what is meant */
+#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
