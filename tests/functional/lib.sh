@@ -80,18 +80,23 @@ run_test() {
 	fi
 }
 
-# run_suite TEST...: the functions test_TEST; $TESTS chooses some by patterns. Prints the sum.
-run_suite() {
-	local name pattern patterns
+# chosen NAME: does it match one of the patterns in $TESTS?
+chosen() {
+	local pattern patterns
 	read -r -a patterns <<<"${TESTS:-*}"
+	for pattern in "${patterns[@]}"; do
+		# The right-hand side is meant as a pattern.
+		# shellcheck disable=SC2053
+		[[ $1 == $pattern ]] && return 0
+	done
+	return 1
+}
+
+# run_suite TEST...: the functions test_TEST that are chosen. Prints the sum.
+run_suite() {
+	local name
 	for name; do
-		for pattern in "${patterns[@]}"; do
-			# The right-hand side is meant as a pattern.
-			# shellcheck disable=SC2053
-			[[ $name == $pattern ]] || continue
-			run_test "$name" "test_$name"
-			break
-		done
+		! chosen "$name" || run_test "$name" "test_$name"
 	done
 	end_suite
 }
