@@ -23,7 +23,8 @@ static const char help[] =
 	"                 before each start\n"
 	"\n"
 	"Exit code: 0 sound, 1 damaged, 64 wrong usage, 65 not a dm-larder cache (blank, another\n"
-	"format, a newer one), 66 cannot be opened, 71 no memory, 74 I/O error, 77 no permission.\n";
+	"format, a newer one), 66 cannot be opened, 71 no memory, 74 I/O error,\n"
+	"77 no permission.\n";
 
 struct check {
 	const char *path;
@@ -104,7 +105,7 @@ static void print_contents(const struct image *image)
 	print_size(t->dirty_sectors);
 	printf("\njournal: ");
 	if (image->nr_damages[SEVERITY_DAMAGE])
-		printf("%u blocks, how many are to be replayed is not certain\n", g->journal_blocks);
+		printf("%u blocks, it is not certain how many to replay\n", g->journal_blocks);
 	else
 		printf("%llu of %u blocks to replay\n", LL(metadata_journal_used(image->md)),
 		       g->journal_blocks);
@@ -122,7 +123,7 @@ static void print_text(const struct check *check, int verdict)
 	const char *other = image_not_ours(image);
 
 	if (image->device.in_use)
-		printf("note: %s is in use by %s: what looks like damage may be a change under way\n",
+		printf("note: %s is in use by %s: what looks like damage may be a change\n",
 		       check->path, image->device.holder);
 	print_damages(image);
 	if (other)

@@ -20,6 +20,11 @@ static void add_string(struct json_object *o, const char *key, const char *value
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
+static void add_bool(struct json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
 static void add_super(struct json_object *o, const struct image *image)
 {
 	const struct larder_superblock *sb = metadata_super(image->md);
@@ -27,9 +32,8 @@ static void add_super(struct json_object *o, const struct image *image)
 
 	add_number(o, "version", le32_to_cpu(sb->version));
 	add_string(o, "uuid", uuid_text(sb->header.uuid, uuid));
-	json_object_object_add(o, "complete", json_object_new_boolean(dump_complete(image)));
-	json_object_object_add(o, "clean_stop",
-			       json_object_new_boolean(le32_to_cpu(sb->flags) & LARDER_SUPER_CLEAN));
+	add_bool(o, "complete", dump_complete(image));
+	add_bool(o, "clean_stop", le32_to_cpu(sb->flags) & LARDER_SUPER_CLEAN);
 	add_number(o, "generation", metadata_generation(image->md));
 	add_number(o, "epoch", le64_to_cpu(sb->epoch));
 	add_string(o, "last_mode", mode_name(sb->last_mode));

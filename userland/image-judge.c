@@ -65,8 +65,8 @@ static void judge_foreign(struct image *image)
 	if (judge_super((const void *)b, 1, b->uuid))
 		return;
 	if (!memcmp(a->uuid, b->uuid, LARDER_UUID_SIZE))
-		image_damage(image, SEVERITY_DAMAGE, 0, "superblock A: wrong magic; superblock B of "
-			     "the same cache is intact, but unit 0 decides what a device is");
+		image_damage(image, SEVERITY_DAMAGE, 0, "superblock A: wrong magic; superblock B "
+			     "of the same cache is intact, but unit 0 decides what a device is");
 	else
 		image_damage(image, SEVERITY_NOTE, 1, "superblock B of a dm-larder cache is still "
 			     "there: unit 0 was overwritten, or the device is used anew");
@@ -133,7 +133,8 @@ void judge_double_write(struct image *image)
 	for (i = 0; i < nr; i++) {
 		u64 page = le64_to_cpu(header->images[i].page);
 
-		if (page >= g->table_pages || !image_read_unit(image, g->dw_start + 1 + i, unit_b) ||
+		if (page >= g->table_pages ||
+		    !image_read_unit(image, g->dw_start + 1 + i, unit_b) ||
 		    copy->crc != header->images[i].crc ||
 		    unit_verify(copy, LARDER_MAGIC_PAGE, g->table_start + page, uuid))
 			torn++;

@@ -99,7 +99,7 @@ void judge_unusable(struct image *image);	/* anything else */
 void judge_double_write(struct image *image);
 int judge_slots(struct image *image);
 
-/* Reads one unit into a page aligned buffer (zeros where it cannot be read); false beyond the end. */
+/* Reads one unit into a page aligned buffer, zeros if that fails; false beyond the end. */
 bool image_read_unit(struct image *image, u64 unit, void *buffer);
 
 #endif

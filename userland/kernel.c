@@ -79,7 +79,7 @@ static int find_address(struct address *a, const char *name)
 	if (!slash) {
 		if (strlen(name) >= sizeof(a->name))
 			return no_such_name(name);
-		strcpy(a->name, name);
+		snprintf(a->name, sizeof(a->name), "%s", name);
 		return 0;
 	}
 	if (!stat(name, &st)) {
@@ -132,7 +132,7 @@ static void list_caches(void)
 		next = names->next;
 		if (strlen(names->name) >= sizeof(a.name))
 			continue;
-		strcpy(a.name, names->name);
+		snprintf(a.name, sizeof(a.name), "%s", names->name);
 		one = make_task(DM_DEVICE_TABLE, &a);
 		if (!one)
 			continue;

@@ -13,7 +13,7 @@ struct cache_target {
 	uint64_t sectors;
 	bool suspended;
 	char *status;		/* its status line */
-	char *stats;		/* its answer to "stats", or NULL (an in-kernel dm-cache has none) */
+	char *stats;		/* its answer to "stats"; the kernel's dm-cache has none */
 };
 
 /* name: a name of device mapper, VG/LV, or a path.  0, or an exit code after a message. */

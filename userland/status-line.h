@@ -17,7 +17,7 @@ struct status_line {
 	u64 demotions, promotions, dirty;
 	char mode[STATUS_WORD_MAX];	/* writeback, writethrough, passthrough, or "" */
 	char policy[STATUS_WORD_MAX];
-	char settings[512];		/* "key=value key=value", core's and policy's; cut when too long */
+	char settings[512];		/* "key=value key=value", cut when too long */
 	bool read_only;
 	bool needs_check;
 };
