@@ -68,7 +68,7 @@ struct policy {
 typedef void (*policy_emit_fn)(void *context, const char *key, u64 value);
 
 struct policy_ops {
-	const char *name;	/* lower case, no leading "ro", no "fail" or "error": LVM reads it */
+	const char *name;	/* lower case, no leading "ro", no "fail", "error": LVM reads it */
 	const char *description;
 	unsigned int version[3];
 	u8 heat_max;		/* 0: the core does not count touches */

@@ -93,14 +93,11 @@ static void mutate(u8 *copy, u64 units)
 
 static int run(const char *command, const char *option, const char *value, const char *path)
 {
-	char name[] = "larder";
-	char *argv[] = { name, (char *)command, (char *)option, (char *)path, NULL, NULL };
+	const char *words[6] = { "larder", command, option, value ? value : path };
 
-	if (value) {
-		argv[3] = (char *)value;
-		argv[4] = (char *)path;
-	}
-	return larder_main(value ? 5 : 4, argv);
+	if (value)
+		words[4] = path;
+	return larder_main(value ? 5 : 4, (char **)words);
 }
 
 /* 0 sound, 1 damaged, 65 not ours: nothing else can come of a file that can be read. */
