@@ -79,8 +79,6 @@ static int activation_error(const struct metadata *md, u64 origin_sectors)
 		return -EUCLEAN;
 	if (!md->repaired)
 		return -EINVAL;
-	if (super_read_only(md))
-		return -EROFS;
 	if (!origin_sectors || div_u64(origin_sectors - 1, block) >= LARDER_BLOCK_MASK)
 		return -EFBIG;
 	return 0;

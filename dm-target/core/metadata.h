@@ -112,9 +112,10 @@ struct metadata_op *metadata_format_begin(struct metadata *md, const struct geom
  * reach the visitor: they are damage.  Begins with a flush of all three
  * devices when write is true (I6); tools that only look pass false.
  *
- * Fails with -EUCLEAN on damage after telling the visitor (damage may be NULL);
- * a visitor that returns true from damage() wants to go on (check, dump): the
- * load is done then, but an activation will be refused with -EUCLEAN.
+ * Fails with -EROFS when write is true and the device has ro_compat features
+ * that we do not know; with -EUCLEAN on damage after telling the visitor
+ * (damage may be NULL); a visitor that returns true from damage() wants to go
+ * on (check, dump): the load is done then, but an activation will be refused.
  */
 struct metadata_visitor {
 	int (*entry)(void *context, u32 slot, const struct larder_entry *entry);
@@ -131,9 +132,8 @@ struct metadata_op *metadata_load_begin(struct metadata *md, const struct metada
  * After load (or format): applies the journal to the table and starts a new
  * epoch, durable when done.  From then on commits may run.  origin_sectors,
  * mode (enum cache_mode) and policy are recorded in the superblock, who too
- * unless it is NULL.  Needs a load with write = true.  Refused with -EROFS when
- * the device has ro_compat features that we do not know, with -EUCLEAN after
- * damage, with -EFBIG when the origin has more than 2^40 blocks.
+ * unless it is NULL.  Needs a load with write = true.  Refused with -EUCLEAN
+ * after damage, with -EFBIG when the origin is empty or has too many blocks.
  */
 struct metadata_op *metadata_activate_begin(struct metadata *md, u64 origin_sectors, u8 mode,
 					    const char *policy,

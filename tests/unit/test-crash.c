@@ -163,6 +163,25 @@ static void test_recovery(void)
 	}
 }
 
+/* The host dies first, and what its disk still had in the cache is lost during the recovery. */
+static void test_host_then_power(void)
+{
+	static struct machine m;
+	u64 event, events, change;
+	bool cut;
+
+	events = cut_short_life_at(&m, 9, NEVER, 0);
+	machine_destroy(&m);
+	for (event = 0; event < events; event++) {
+		for (change = 0, cut = true; cut; change++) {
+			cut_short_life_at(&m, 9, event, CUT_HOST_ONLY);
+			cut = boot_cut_at(&m, change, CUT_TEARS);
+			check_life_after(&m);
+			machine_destroy(&m);
+		}
+	}
+}
+
 static void test_many_lives(void)
 {
 	static struct machine m;
@@ -219,6 +238,7 @@ static const struct unit_test tests[] = {
 	{ "cut while formatting", test_format },
 	{ "cut at every change", test_every_change },
 	{ "cut at every change of the recovery", test_recovery },
+	{ "host dies, then the power goes", test_host_then_power },
 	{ "many lives", test_many_lives },
 	{ "torn superblock", test_torn_superblock },
 };

@@ -116,6 +116,8 @@ static void test_versions(void)
 	CHECK_EQUAL(machine_load(&m, false), -EINVAL);
 	m.disk.units = 1;
 	CHECK_EQUAL(probe(), METADATA_BAD_GEOMETRY);
+	metadata_init(m.md, 0);
+	CHECK_EQUAL(machine_run(&m, metadata_probe_begin(m.md)), -ENOSPC);
 	machine_destroy(&m);
 }
 
@@ -161,6 +163,45 @@ static void test_damaged_page(void)
 	CHECK_EQUAL(m.damage, 2);
 	CHECK_EQUAL(machine_activate(&m), -EUCLEAN);
 	machine_destroy(&m);
+}
+
+/* Entries that verify, and still cannot be. */
+static void test_impossible_entries(void)
+{
+	const u64 used = LARDER_ENTRY_USED;
+	const struct {
+		u32 slot;
+		u64 flags, valid, dirty;
+		const char *what;
+	} entries[] = {
+		{ 3, used | 5, 15, 7, NULL },
+		{ 3, used | LARDER_BLOCK_MASK, 0, 0, NULL },
+		{ 3, used | LARDER_ENTRY_PINNED, 1, 1, "unknown flags" },
+		{ 3, 5, 0, 0, "not empty" },
+		{ 3, 0, 1, 0, "not empty" },
+		{ 3, used, 16, 0, "beyond its block" },
+		{ 3, used, 1, 2, "not valid" },
+		{ 70, used, 1, 1, "does not exist" },
+	};
+	struct larder_page *page;
+	u64 unit;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(entries); i++) {
+		start(1);
+		CHECK_EQUAL(machine_boot(&m), 0);
+		/* slot 700 would be number 70 of the last page */
+		unit = m.geometry.table_start + m.geometry.table_pages - 1;
+		page = disk_unit(&m.disk, unit);
+		page->entries[entries[i].slot].block_flags = cpu_to_le64(entries[i].flags);
+		page->entries[entries[i].slot].valid = cpu_to_le64(entries[i].valid);
+		page->entries[entries[i].slot].dirty = cpu_to_le64(entries[i].dirty);
+		unit_seal(page, LARDER_MAGIC_PAGE, unit, page->header.uuid);
+		CHECK_EQUAL(probe(), METADATA_OURS);
+		CHECK_EQUAL(machine_load(&m, true), entries[i].what ? -EUCLEAN : 0);
+		CHECK_SAY(!entries[i].what || strstr(m.what, entries[i].what), "found %s", m.what);
+		machine_destroy(&m);
+	}
 }
 
 static void test_both_superblocks_damaged(void)
@@ -375,6 +416,7 @@ static const struct unit_test tests[] = {
 	{ "versions and sizes", test_versions },
 	{ "blanked", test_blanked },
 	{ "damaged page", test_damaged_page },
+	{ "impossible entries", test_impossible_entries },
 	{ "both superblocks damaged", test_both_superblocks_damaged },
 	{ "stale clean flag", test_stale_clean_flag },
 	{ "lost units", test_lost_units },

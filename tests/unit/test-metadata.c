@@ -71,6 +71,20 @@ static void test_roundtrip(void)
 	machine_destroy(&m);
 }
 
+/* Recovery flushes all three devices, and only then reads (I6). */
+static void test_load_flushes_first(void)
+{
+	static const struct metadata_visitor visitor;
+	struct metadata_io io;
+
+	start(300, 3);
+	CHECK_EQUAL(machine_boot(&m), 0);
+	CHECK_EQUAL(metadata_step(metadata_load_begin(m.md, &visitor, true), 0, &io), METADATA_IO);
+	CHECK_EQUAL(io.kind, METADATA_FLUSH);
+	CHECK_EQUAL(io.devices, DEVICE_METADATA | DEVICE_CACHE | DEVICE_ORIGIN);
+	machine_destroy(&m);
+}
+
 /* Many times around the ring, the model at every step of the way. */
 static void test_ring(void)
 {
@@ -138,6 +152,7 @@ static void test_commit_costs(void)
 	/* one flush of what was asked for, then one FUA write */
 	metadata_commit_begin(m.md);
 	CHECK(metadata_commit_add(m.md, &(struct larder_record){ .type = LARDER_RECORD_ENTRY }));
+	CHECK_EQUAL(metadata_commit_record(m.md, 0)->type, LARDER_RECORD_ENTRY);
 	op = metadata_commit_run(m.md, DEVICE_CACHE | DEVICE_ORIGIN);
 	CHECK_EQUAL(metadata_step(op, 0, &io), METADATA_IO);
 	CHECK_EQUAL(io.kind, METADATA_FLUSH);
@@ -267,6 +282,7 @@ static const struct unit_test tests[] = {
 	{ "crc32c", test_crc32c },
 	{ "format and load", test_format_and_load },
 	{ "roundtrip", test_roundtrip },
+	{ "load flushes first", test_load_flushes_first },
 	{ "ring", test_ring },
 	{ "journal full", test_journal_full },
 	{ "what a commit costs", test_commit_costs },
