@@ -23,7 +23,7 @@ static const struct simdisk_knob_rule *rule_of(const struct device_attribute *at
 {
 	unsigned int i;
 
-	for (i = 0; i < simdisk_knob_count; i++)
+	for (i = 0; i < SIMDISK_KNOB_COUNT; i++)
 		if (!strcmp(simdisk_knob_rules[i].name, attribute->attr.name))
 			return &simdisk_knob_rules[i];
 	return NULL;
@@ -53,12 +53,6 @@ static ssize_t knob_store(struct device *device, struct device_attribute *attrib
 	return length;
 }
 
-#define KNOB_ATTRIBUTE(member) \
-	static struct device_attribute dev_attr_##member = \
-		__ATTR(member, 0644, knob_show, knob_store);
-SIMDISK_KNOBS(KNOB_ATTRIBUTE)
-#undef KNOB_ATTRIBUTE
-
 static ssize_t errors_show(struct device *device, struct device_attribute *attribute, char *page)
 {
 	return simdisk_show_errors(disk_of(device), page);
@@ -79,18 +73,44 @@ static ssize_t errors_store(struct device *device, struct device_attribute *attr
 }
 static DEVICE_ATTR_RW(errors);
 
+#define COUNTER(member) { #member, offsetof(struct simdisk_statistics, member) }
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+	COUNTER(reads),
+	COUNTER(read_sectors),
+	COUNTER(writes),
+	COUNTER(write_sectors),
+	COUNTER(fua_writes),
+	COUNTER(flushes),
+	COUNTER(idle_flushes),
+	COUNTER(discards),
+	COUNTER(discard_sectors),
+	COUNTER(write_zeroes),
+	COUNTER(write_zeroes_sectors),
+	COUNTER(seeks),
+	COUNTER(sequential),
+	COUNTER(errors),
+	COUNTER(refused),
+	COUNTER(evictions),
+	COUNTER(destaged_sectors),
+};
+
 static ssize_t stats_show(struct device *device, struct device_attribute *attribute, char *page)
 {
 	struct simdisk *disk = disk_of(device);
 	struct simdisk_statistics now;
 	ssize_t length = 0;
+	unsigned int i;
 
 	spin_lock_irq(&disk->lock);
 	now = disk->statistics;
 	spin_unlock_irq(&disk->lock);
-#define EMIT(name) length += sysfs_emit_at(page, length, #name " %llu\n", now.name);
-	SIMDISK_COUNTERS(EMIT)
-#undef EMIT
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		length += sysfs_emit_at(page, length, "%s %llu\n", counters[i].name,
+					*(u64 *)((void *)&now + counters[i].offset));
 	return length;
 }
 
@@ -118,7 +138,8 @@ static ssize_t volatile_kib_show(struct device *device, struct device_attribute 
 }
 static DEVICE_ATTR_RO(volatile_kib);
 
-static ssize_t accepted_show(struct device *device, struct device_attribute *attribute, char *page)
+static ssize_t accepted_show(struct device *device, struct device_attribute *attribute,
+			     char *page)
 {
 	return sysfs_emit(page, "%u\n", READ_ONCE(disk_of(device)->inflight));
 }
@@ -130,22 +151,39 @@ static ssize_t number_show(struct device *device, struct device_attribute *attri
 }
 static DEVICE_ATTR_RO(number);
 
-static struct attribute *disk_attributes[] = {
-#define KNOB_POINTER(member) &dev_attr_##member.attr,
-	SIMDISK_KNOBS(KNOB_POINTER)
-#undef KNOB_POINTER
+#define FIXED_ATTRIBUTES 5
+
+/* The fixed ones; simdisk_disk_attributes_init appends one per knob. */
+static struct attribute *disk_attributes[FIXED_ATTRIBUTES + SIMDISK_KNOB_COUNT + 1] = {
 	&dev_attr_errors.attr,
 	&dev_attr_stats.attr,
 	&dev_attr_volatile_kib.attr,
 	&dev_attr_accepted.attr,
 	&dev_attr_number.attr,
-	NULL,
 };
+
+static struct device_attribute knob_attributes[SIMDISK_KNOB_COUNT];
 
 static const struct attribute_group disk_group = {
 	.name = "simdisk",
 	.attrs = disk_attributes,
 };
+
+void simdisk_disk_attributes_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < SIMDISK_KNOB_COUNT; i++) {
+		struct device_attribute *attribute = &knob_attributes[i];
+
+		sysfs_attr_init(&attribute->attr);
+		attribute->attr.name = simdisk_knob_rules[i].name;
+		attribute->attr.mode = 0644;
+		attribute->show = knob_show;
+		attribute->store = knob_store;
+		disk_attributes[FIXED_ATTRIBUTES + i] = &attribute->attr;
+	}
+}
 
 const struct attribute_group *simdisk_disk_groups[] = { &disk_group, NULL };
 

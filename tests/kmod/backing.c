@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A backing block device instead of a medium in RAM. It holds what is durable; the volatile versions
- * are in guest memory only, so killing the guest loses what was not flushed, as a power cut does.
+ * A backing block device instead of a medium in RAM. It holds what is durable; the volatile
+ * versions are in guest memory only, so killing the guest loses what was not flushed, as a power
+ * cut does.
  *
  * Everything that writes to the backing device runs in one ordered workqueue: an older value can
  * never overtake a newer one. Reads run beside it.
@@ -93,7 +94,8 @@ static void batch_write(struct batch *batch, unsigned long index, u8 mask, const
 	}
 }
 
-int simdisk_backing_write_sectors(struct simdisk *disk, unsigned long index, u8 mask, const u8 *data)
+int simdisk_backing_write_sectors(struct simdisk *disk, unsigned long index, u8 mask,
+				  const u8 *data)
 {
 	struct batch batch;
 

@@ -151,9 +151,9 @@ static int parse_options(struct error_rule *rule, char *text)
 	while ((word = strsep(&text, " \t\n")) != NULL) {
 		if (!*word)
 			continue;
-		if (!strcmp(word, "heal"))
+		if (!strcmp(word, "heal")) {
 			rule->heal = true;
-		else if (!strncmp(word, "skip=", 5)) {
+		} else if (!strncmp(word, "skip=", 5)) {
 			if (kstrtou64(word + 5, 0, &rule->skip))
 				return -EINVAL;
 		} else if (kstrtou64(word, 0, &rule->count)) {
@@ -232,7 +232,8 @@ ssize_t simdisk_show_errors(struct simdisk *disk, char *page)
 
 	spin_lock_irq(&disk->lock);
 	list_for_each_entry(rule, &disk->errors, list)
-		length += sysfs_emit_at(page, length, "%llu %llu %s%s%s%s %s %llu skip=%llu hits=%llu%s\n",
+		length += sysfs_emit_at(page, length,
+					"%llu %llu %s%s%s%s %s %llu skip=%llu hits=%llu%s\n",
 					(u64)rule->start, (u64)rule->sectors,
 					rule->directions & ON_READ ? "r" : "",
 					rule->directions & ON_WRITE ? "w" : "",

@@ -20,9 +20,9 @@ struct log_entry {
 	u64 sequence;		/* 0: empty */
 	u64 sector;
 	u32 sectors;
-	u16 disk;
-	u8 operation;
-	u8 fua;
+	u32 disk;
+	enum req_op operation;
+	bool fua;
 };
 
 static struct log_entry *entries;
@@ -76,7 +76,7 @@ static void log_stop(struct seq_file *file, void *item)
 {
 }
 
-static const char *operation_name(u8 operation)
+static const char *operation_name(enum req_op operation)
 {
 	switch (operation) {
 	case REQ_OP_WRITE:
@@ -117,7 +117,8 @@ static int log_open(struct inode *inode, struct file *file)
 	return seq_open(file, &log_operations);
 }
 
-static ssize_t log_empty(struct file *file, const char __user *text, size_t length, loff_t *position)
+static ssize_t log_empty(struct file *file, const char __user *text, size_t length,
+			 loff_t *position)
 {
 	spin_lock_irq(&world.lock);
 	log_start = world.sequence + 1;

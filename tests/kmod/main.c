@@ -45,7 +45,8 @@ static int add_one(char *text)
 	if (error)
 		return error;
 	if (simdisk_find(spec.name)) {
-		pr_err("there is already a disk '%s': give every disk a name of its own\n", spec.name);
+		pr_err("there is already a disk '%s': give every disk a name of its own\n",
+		       spec.name);
 		kfree(spec.backing);
 		return -EEXIST;
 	}
@@ -89,6 +90,7 @@ static int __init simdisk_module_init(void)
 	char *text;
 	int error;
 
+	simdisk_disk_attributes_init();
 	error = simdisk_store_init();
 	if (error)
 		return error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Power cuts. The cut itself is one assignment under world.lock, the lock under which every event is
- * numbered and applied: no disk goes beyond it. What survives is chosen afterwards, in a process
+ * Power cuts. The cut itself is one assignment under world.lock, the lock under which every event
+ * is numbered and applied: no disk goes beyond it. What survives is chosen afterwards, in a process
  * (settle), when the requests that were in flight have failed; nothing can change in between.
  *
  * Every choice is a hash of the seed and of what it is about, so it does not depend on the order in
@@ -107,8 +107,8 @@ void simdisk_trigger_after(void)
 }
 
 /*
- * What a write that was under way at the cut still does: nothing, all of it, or some units of it, which
- * are left in the masks of its versions. disk->lock held.
+ * What a write that was under way at the cut still does: nothing, all of it, or some units of it,
+ * which are left in the masks of its versions. disk->lock held.
  */
 bool simdisk_in_flight_survives(struct simdisk *disk, struct simdisk_command *command)
 {
@@ -132,15 +132,16 @@ bool simdisk_in_flight_survives(struct simdisk *disk, struct simdisk_command *co
 			continue;
 		for (; first < SIMDISK_PAGE_SECTORS; first += hweight8(unit_mask)) {
 			u64 sector = version->cell->index * SIMDISK_PAGE_SECTORS + first;
+			u32 draw = choose(disk, CHOOSE_REQUEST_UNIT, sector, 100);
 
-			if (choose(disk, CHOOSE_REQUEST_UNIT, sector, 100) >= (keep < 0 ? 50 : keep))
+			if (draw >= (keep < 0 ? 50 : keep))
 				version->mask &= ~(unit_mask << first);
 		}
 	}
 	return true;
 }
 
-/* --- choosing the survivors (a process, world.control held, power cutting, nothing in flight) --- */
+/* --- choosing the survivors: a process, world.control held, nothing in flight --- */
 
 /* The units of one page: its values at the cut, and what becomes of them. */
 struct settle {
@@ -152,9 +153,9 @@ struct settle {
 };
 
 /*
- * The moments in the history of a unit that it may go back to: 0 is the newest, one more for each older
- * version that holds some of it, the last is the durable value. Up to which one it may go back is
- * bounded by a write in flight that was decided to survive.
+ * The moments in the history of a unit that it may go back to: 0 is the newest, one more for each
+ * older version that holds some of it, the last is the durable value. A write in flight that was
+ * decided to survive bounds how far back it may go.
  */
 static u32 oldest_moment(const struct simdisk_cell *cell, u8 unit)
 {
@@ -171,8 +172,8 @@ static u32 oldest_moment(const struct simdisk_cell *cell, u8 unit)
 	return moment;
 }
 
-static const u8 *value_at(const struct simdisk_cell *cell, u8 unit, unsigned int sector, u32 moment,
-			  const u8 *durable)
+static const u8 *value_at(const struct simdisk_cell *cell, u8 unit, unsigned int sector,
+			  u32 moment, const u8 *durable)
 {
 	const struct simdisk_version *version;
 	static const u8 zeroes[SECTOR_SIZE];
@@ -187,7 +188,8 @@ static const u8 *value_at(const struct simdisk_cell *cell, u8 unit, unsigned int
 	return durable + sector * SECTOR_SIZE;
 }
 
-static u32 choose_moment(const struct simdisk *disk, enum purpose purpose, u64 first_sector, u32 oldest)
+static u32 choose_moment(const struct simdisk *disk, enum purpose purpose, u64 first_sector,
+			 u32 oldest)
 {
 	int keep = keep_percent(disk);
 
@@ -196,7 +198,8 @@ static u32 choose_moment(const struct simdisk *disk, enum purpose purpose, u64 f
 	return choose(disk, purpose, first_sector, 100) < (u32)keep ? 0 : oldest;
 }
 
-static void settle_unit(struct simdisk *disk, struct simdisk_cell *cell, struct settle *settle, u8 unit)
+static void settle_unit(struct simdisk *disk, struct simdisk_cell *cell, struct settle *settle,
+			u8 unit)
 {
 	unsigned int first = __ffs(unit), sectors = hweight8(unit), i;
 	u64 sector = (u64)cell->index * SIMDISK_PAGE_SECTORS + first;
@@ -237,7 +240,8 @@ static u8 volatile_sectors(const struct simdisk_cell *cell)
 }
 
 /* Gives the page the value that it has after the cut, and forgets its versions. */
-static void install_result(struct simdisk *disk, struct simdisk_cell *cell, const u8 *result, u8 mask)
+static void install_result(struct simdisk *disk, struct simdisk_cell *cell, const u8 *result,
+			   u8 mask)
 {
 	unsigned long page = 0;
 
@@ -450,7 +454,8 @@ int simdisk_power_command(char *text)
 	word = strsep(&text, " \t\n");
 	if (!strcmp(word, "cut")) {
 		if (!text || parse_cut(text, &order)) {
-			pr_err("expected: cut SEED [after N | at SEQUENCE | before flush|fua|write|discard [N]] [keep=PERCENT] [moods]\n");
+			pr_err("expected: cut SEED [after N | at SEQUENCE | before flush|fua|write|discard [N]] "
+			       "[keep=PERCENT] [moods]\n");
 			return -EINVAL;
 		}
 		return arm_or_cut(&order);

@@ -21,6 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
+typedef uint64_t u64;
+typedef uint8_t u8;
+
 #define SECTOR		512
 #define MAX_BYTES	(1 << 20)
 #define MAX_TAG		64
@@ -38,18 +41,18 @@ static const char usage[] =
 
 /* A sector is filled with these: whoever finds one knows what was written and where to. */
 struct mark {
-	uint64_t tag;
-	uint64_t sector;
+	u64 tag;
+	u64 sector;
 };
 
 #define MARKS (SECTOR / sizeof(struct mark))
 
-static uint8_t *buffer;
+static u8 *buffer;
 
-static uint64_t number(const char *text)
+static u64 number(const char *text)
 {
 	char *end;
-	uint64_t value = strtoull(text, &end, 0);
+	u64 value = strtoull(text, &end, 0);
 
 	if (end == text || *end) {
 		fprintf(stderr, "simdisk-io: '%s' is no number\n", text);
@@ -69,15 +72,15 @@ static int open_device(const char *path, int flags)
 	return fd;
 }
 
-static void fill(uint64_t sector, uint64_t count, uint64_t tag)
+static void fill(u64 sector, u64 count, u64 tag)
 {
 	struct mark *mark = (struct mark *)buffer;
 
-	for (uint64_t i = 0; i < count * MARKS; i++)
+	for (u64 i = 0; i < count * MARKS; i++)
 		mark[i] = (struct mark){ .tag = tag, .sector = sector + i / MARKS };
 }
 
-static int do_write(int fd, uint64_t sector, uint64_t count, uint64_t tag, int flags)
+static int do_write(int fd, u64 sector, u64 count, u64 tag, int flags)
 {
 	struct iovec vector = { .iov_base = buffer, .iov_len = count * SECTOR };
 	ssize_t done;
@@ -86,19 +89,19 @@ static int do_write(int fd, uint64_t sector, uint64_t count, uint64_t tag, int f
 	done = pwritev2(fd, &vector, 1, sector * SECTOR, flags);
 	if (done < 0)
 		return -errno;
-	return (uint64_t)done == count * SECTOR ? 0 : -EIO;
+	return (u64)done == count * SECTOR ? 0 : -EIO;
 }
 
 static int write_tags(char **argument, int arguments)
 {
 	int fd = open_device(argument[0], O_WRONLY);
-	uint64_t sector = number(argument[1]), left = number(argument[2]);
-	uint64_t tag = number(argument[3]);
-	uint64_t chunk = arguments > 4 ? number(argument[4]) : 8;
+	u64 sector = number(argument[1]), left = number(argument[2]);
+	u64 tag = number(argument[3]);
+	u64 chunk = arguments > 4 ? number(argument[4]) : 8;
 	int flags = arguments > 5 ? RWF_DSYNC : 0;
 
 	while (left) {
-		uint64_t count = left < chunk ? left : chunk;
+		u64 count = left < chunk ? left : chunk;
 		int error = do_write(fd, sector, count, tag, flags);
 
 		if (error) {
@@ -113,7 +116,7 @@ static int write_tags(char **argument, int arguments)
 }
 
 /* The tag of a sector; -1: a mixture; exits if it holds what belongs elsewhere. */
-static int tag_of(const uint8_t *data, uint64_t sector)
+static int tag_of(const u8 *data, u64 sector)
 {
 	const struct mark *mark = (const struct mark *)data;
 	int tag = mark[0].tag;
@@ -122,7 +125,7 @@ static int tag_of(const uint8_t *data, uint64_t sector)
 		bool zero = !mark[i].tag && !mark[i].sector;
 
 		if (mark[i].tag >= MAX_TAG || (!zero && mark[i].sector != sector)) {
-			printf("sector %llu holds what was never written to it: tag %llu, sector %llu\n",
+			printf("sector %llu holds foreign data: tag %llu, sector %llu\n",
 			       (unsigned long long)sector, (unsigned long long)mark[i].tag,
 			       (unsigned long long)mark[i].sector);
 			exit(1);
@@ -136,18 +139,20 @@ static int tag_of(const uint8_t *data, uint64_t sector)
 static int print_tags(char **argument, bool each)
 {
 	int fd = open_device(argument[0], O_RDONLY);
-	uint64_t sector = number(argument[1]), left = number(argument[2]);
-	uint64_t counts[MAX_TAG + 1] = { 0 };
+	u64 sector = number(argument[1]), left = number(argument[2]);
+	u64 counts[MAX_TAG + 1] = { 0 };
 
 	while (left) {
-		uint64_t count = left < MAX_BYTES / SECTOR ? left : MAX_BYTES / SECTOR;
+		u64 count = left < MAX_BYTES / SECTOR ? left : MAX_BYTES / SECTOR;
 
-		if (pread(fd, buffer, count * SECTOR, sector * SECTOR) != (ssize_t)(count * SECTOR)) {
+		ssize_t done = pread(fd, buffer, count * SECTOR, sector * SECTOR);
+
+		if (done != (ssize_t)(count * SECTOR)) {
 			fprintf(stderr, "simdisk-io: reading sector %llu: %s\n",
 				(unsigned long long)sector, strerror(errno));
 			return 1;
 		}
-		for (uint64_t i = 0; i < count; i++) {
+		for (u64 i = 0; i < count; i++) {
 			int tag = tag_of(buffer + i * SECTOR, sector + i);
 
 			counts[tag < 0 ? MAX_TAG : tag]++;
@@ -170,7 +175,7 @@ static int try_one(char **argument)
 {
 	char direction = argument[0][0];
 	int fd = open_device(argument[1], direction == 'r' ? O_RDONLY : O_RDWR);
-	uint64_t sector = number(argument[2]), count = number(argument[3]);
+	u64 sector = number(argument[2]), count = number(argument[3]);
 	int error = 0;
 
 	if (direction == 'r')
@@ -187,9 +192,9 @@ static int try_one(char **argument)
 static int alternate(char **argument)
 {
 	int fds[2] = { open_device(argument[0], O_WRONLY), open_device(argument[1], O_WRONLY) };
-	uint64_t last[2] = { 0, 0 };
+	u64 last[2] = { 0, 0 };
 
-	for (uint64_t count = 1;; count++) {
+	for (u64 count = 1;; count++) {
 		for (int i = 0; i < 2; i++) {
 			memset(buffer, 0, 4096);
 			memcpy(buffer, &count, sizeof(count));
@@ -203,9 +208,9 @@ cut:
 	return 0;
 }
 
-static uint64_t random_state;
+static u64 random_state;
 
-static uint64_t random_number(uint64_t below)
+static u64 random_number(u64 below)
 {
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
@@ -213,12 +218,12 @@ static uint64_t random_number(uint64_t below)
 	return random_state % below;
 }
 
-static int oracle_step(int fd, uint8_t *memory, uint64_t size, uint64_t block)
+static int oracle_step(int fd, u8 *memory, u64 size, u64 block)
 {
-	uint64_t longest = random_number(8) ? 64 << 10 : MAX_BYTES;
-	uint64_t length = (1 + random_number(longest / block)) * block;
-	uint64_t offset = random_number((size - length) / block + 1) * block;
-	uint64_t range[2] = { offset, length };
+	u64 longest = random_number(8) ? 64 << 10 : MAX_BYTES;
+	u64 length = (1 + random_number(longest / block)) * block;
+	u64 offset = random_number((size - length) / block + 1) * block;
+	u64 range[2] = { offset, length };
 	ssize_t done = length;
 
 	switch (random_number(8)) {
@@ -235,8 +240,8 @@ static int oracle_step(int fd, uint8_t *memory, uint64_t size, uint64_t block)
 	case 2:
 	case 3:
 	case 4:
-		for (uint64_t i = 0; i < length; i += 8)
-			*(uint64_t *)(buffer + i) = random_number(UINT64_MAX);
+		for (u64 i = 0; i < length; i += 8)
+			*(u64 *)(buffer + i) = random_number(UINT64_MAX);
 		memcpy(memory + offset, buffer, length);
 		done = pwrite(fd, buffer, length, offset);
 		break;
@@ -257,9 +262,9 @@ static int oracle_step(int fd, uint8_t *memory, uint64_t size, uint64_t block)
 static int oracle(char **argument)
 {
 	int fd = open_device(argument[0], O_RDWR);
-	uint64_t size = number(argument[1]) << 20, operations = number(argument[2]);
-	uint64_t block = number(argument[4]), offset;
-	uint8_t *memory = calloc(1, size);
+	u64 size = number(argument[1]) << 20, operations = number(argument[2]);
+	u64 block = number(argument[4]), offset;
+	u8 *memory = calloc(1, size);
 
 	if (!memory)
 		return 1;
@@ -283,23 +288,23 @@ static int oracle(char **argument)
 	return 0;
 }
 
-static uint64_t size_of(int fd)
+static u64 size_of(int fd)
 {
-	uint64_t size = 0;
+	u64 size = 0;
 
 	if (ioctl(fd, BLKGETSIZE64, &size))
 		exit(1);
 	return size;
 }
 
-static void read_some(const char *path, bool in_sequence, uint64_t operations, uint64_t seed)
+static void read_some(const char *path, bool in_sequence, u64 operations, u64 seed)
 {
 	int fd = open_device(path, O_RDONLY);
-	uint64_t blocks = size_of(fd) / 4096;
+	u64 blocks = size_of(fd) / 4096;
 
 	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
-	for (uint64_t i = 0; i < operations; i++) {
-		uint64_t block = in_sequence ? i : random_number(blocks);
+	for (u64 i = 0; i < operations; i++) {
+		u64 block = in_sequence ? i : random_number(blocks);
 
 		if (pread(fd, buffer, 4096, block * 4096) != 4096)
 			exit(1);
@@ -308,12 +313,12 @@ static void read_some(const char *path, bool in_sequence, uint64_t operations, u
 
 static int rate(char **argument)
 {
-	uint64_t operations = number(argument[2]), jobs = number(argument[3]);
+	u64 operations = number(argument[2]), jobs = number(argument[3]);
 	struct timespec start, end;
 	int status, failed = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	for (uint64_t job = 0; job < jobs; job++) {
+	for (u64 job = 0; job < jobs; job++) {
 		if (fork() == 0) {
 			read_some(argument[0], !strcmp(argument[1], "seq"), operations / jobs,
 				  number(argument[4]) + job);

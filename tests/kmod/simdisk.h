@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * simdisk simulates disks for the test suites: how long they take, what a power cut takes back, what
- * fails. This header is the map of the module: the structures, who locks what, and every function
- * that one file offers the others. The manual is Documentation/testing/simulated-disks.md.
+ * simdisk simulates disks for the test suites: how long they take, what a power cut takes back,
+ * what fails. This header is the map of the module: the structures, who locks what, and every
+ * function that one file offers the others. The manual is Documentation/testing/simulated-disks.md.
  *
  * The way of a request:
  *
@@ -37,7 +37,7 @@
 
 /* What is remembered of one write for one page; the mask tells which of its sectors. */
 struct simdisk_version {
-	struct simdisk_version *next;	/* in a cell: the next older one; in a command: the next page */
+	struct simdisk_version *next;	/* in a cell: the older one; in a command: the next page */
 	struct simdisk_cell *cell;
 	u8 *data;			/* NULL: zeroes */
 	u64 generation;			/* disk->generation when it was applied */
@@ -55,32 +55,29 @@ struct simdisk_cell {
 };
 
 /* The u32 settings of a disk: words of the specification and sysfs attributes alike. */
-#define SIMDISK_KNOBS(x)						\
-	x(read_us)							\
-	x(write_us)							\
-	x(flush_us)							\
-	x(flush_idle_us)						\
-	x(fua_us)							\
-	x(discard_us)							\
-	x(command_us)							\
-	x(mbps)								\
-	x(seek_min_us)							\
-	x(seek_max_us)							\
-	x(rpm)								\
-	x(starve_ms)							\
-	x(fast)								\
-	x(dead)								\
-	x(cache_kib)							\
-	x(versions)							\
-	x(atomic)							\
-	x(torn)								\
-	x(leak)
-
 struct simdisk_knobs {
-#define SIMDISK_DECLARE_KNOB(name) u32 name;
-	SIMDISK_KNOBS(SIMDISK_DECLARE_KNOB)
-#undef SIMDISK_DECLARE_KNOB
+	u32 read_us;
+	u32 write_us;
+	u32 flush_us;
+	u32 flush_idle_us;
+	u32 fua_us;
+	u32 discard_us;
+	u32 command_us;
+	u32 mbps;
+	u32 seek_min_us;
+	u32 seek_max_us;
+	u32 rpm;
+	u32 starve_ms;
+	u32 fast;
+	u32 dead;
+	u32 cache_kib;
+	u32 versions;
+	u32 atomic;
+	u32 torn;
+	u32 leak;
 };
+
+#define SIMDISK_KNOB_COUNT (sizeof(struct simdisk_knobs) / sizeof(u32))
 
 struct simdisk_knob_rule {
 	const char *name;
@@ -105,29 +102,24 @@ struct simdisk_spec {
 	struct simdisk_knobs knobs;
 };
 
-#define SIMDISK_COUNTERS(x)						\
-	x(reads)							\
-	x(read_sectors)							\
-	x(writes)							\
-	x(write_sectors)						\
-	x(fua_writes)							\
-	x(flushes)							\
-	x(idle_flushes)							\
-	x(discards)							\
-	x(discard_sectors)						\
-	x(write_zeroes)							\
-	x(write_zeroes_sectors)						\
-	x(seeks)							\
-	x(sequential)							\
-	x(errors)							\
-	x(refused)							\
-	x(evictions)							\
-	x(destaged_sectors)
-
 struct simdisk_statistics {
-#define SIMDISK_DECLARE_COUNTER(name) u64 name;
-	SIMDISK_COUNTERS(SIMDISK_DECLARE_COUNTER)
-#undef SIMDISK_DECLARE_COUNTER
+	u64 reads;
+	u64 read_sectors;
+	u64 writes;
+	u64 write_sectors;
+	u64 fua_writes;
+	u64 flushes;
+	u64 idle_flushes;
+	u64 discards;
+	u64 discard_sectors;
+	u64 write_zeroes;
+	u64 write_zeroes_sectors;
+	u64 seeks;
+	u64 sequential;
+	u64 errors;
+	u64 refused;
+	u64 evictions;
+	u64 destaged_sectors;
 };
 
 struct simdisk {
@@ -139,7 +131,7 @@ struct simdisk {
 	struct blk_mq_tag_set tags;
 	struct simdisk_backing backing;
 	struct workqueue_struct *readers;	/* backing only: reads, in parallel */
-	struct workqueue_struct *destager;	/* backing only: everything that writes to it, in order */
+	struct workqueue_struct *destager;	/* backing only: all that writes to it, in order */
 	struct work_struct evict_work;
 	struct work_struct leak_work;
 
@@ -189,7 +181,7 @@ enum simdisk_trigger {
 };
 
 struct simdisk_world {
-	struct mutex control;
+	struct mutex control;		/* adding, removing, choosing survivors; guards disks */
 	struct list_head disks;
 	unsigned int next_number;
 	struct kobject *kobject;
@@ -228,8 +220,7 @@ struct simdisk *simdisk_find(const char *name);
 int simdisk_add_specs(char *text);
 
 /* spec.c: parses one disk's words; *text moves on to the next disk. Says what is wrong. */
-extern const struct simdisk_knob_rule simdisk_knob_rules[];
-extern const unsigned int simdisk_knob_count;
+extern const struct simdisk_knob_rule simdisk_knob_rules[SIMDISK_KNOB_COUNT];
 int simdisk_parse_spec(char *text, struct simdisk_spec *spec);
 int simdisk_check_knob(const struct simdisk_knob_rule *rule, u64 value);
 
@@ -251,7 +242,8 @@ void simdisk_timing_hurry(struct simdisk *disk);
 /*
  * store.c: called with disk->lock held unless told otherwise.
  *
- * prepare allocates all that applying will need and pins the cells (no lock held); false: no memory.
+ * prepare allocates all that applying will need and pins the cells (takes the lock itself); false:
+ * no memory.
  * apply links the prepared versions, newest, under a new generation; if durable, older values of
  * their sectors are forgotten and (RAM media) the new ones are the durable ones.
  * discard_prepared gives them back unapplied.
@@ -293,7 +285,8 @@ int simdisk_backing_init(struct simdisk *disk);
 void simdisk_backing_exit(struct simdisk *disk);
 void simdisk_backing_read(struct simdisk *disk, struct simdisk_command *command);
 void simdisk_backing_finish(struct simdisk *disk, struct simdisk_command *command);
-int simdisk_backing_write_sectors(struct simdisk *disk, unsigned long index, u8 mask, const u8 *data);
+int simdisk_backing_write_sectors(struct simdisk *disk, unsigned long index, u8 mask,
+				  const u8 *data);
 int simdisk_backing_read_page(struct simdisk *disk, unsigned long index, u8 *data);
 int simdisk_backing_flush(struct simdisk *disk);
 void simdisk_backing_leak(struct simdisk *disk);
@@ -305,6 +298,7 @@ void simdisk_log(const struct simdisk *disk, const struct request *request);
 
 /* attributes.c */
 extern const struct attribute_group *simdisk_disk_groups[];
+void simdisk_disk_attributes_init(void);
 int simdisk_world_attributes_init(void);
 void simdisk_world_attributes_exit(void);
 

@@ -13,7 +13,8 @@
 #define KNOB(member, low, high) \
 	{ #member, offsetof(struct simdisk_knobs, member), low, high }
 
-const struct simdisk_knob_rule simdisk_knob_rules[] = {
+/* One for each member of struct simdisk_knobs. */
+const struct simdisk_knob_rule simdisk_knob_rules[SIMDISK_KNOB_COUNT] = {
 	KNOB(read_us, 0, 60000000),
 	KNOB(write_us, 0, 60000000),
 	KNOB(flush_us, 0, 60000000),
@@ -34,8 +35,6 @@ const struct simdisk_knob_rule simdisk_knob_rules[] = {
 	KNOB(torn, 0, 100),
 	KNOB(leak, 0, 100),
 };
-
-const unsigned int simdisk_knob_count = ARRAY_SIZE(simdisk_knob_rules);
 
 static const struct simdisk_knobs ssd_defaults = {
 	.read_us = 80, .write_us = 20, .flush_us = 200, .flush_idle_us = 50, .discard_us = 50,
@@ -116,7 +115,7 @@ static int set_number(struct simdisk_spec *spec, const char *key, const char *te
 			*(bool *)field = value;
 		return 0;
 	}
-	for (i = 0; i < simdisk_knob_count; i++) {
+	for (i = 0; i < SIMDISK_KNOB_COUNT; i++) {
 		const struct simdisk_knob_rule *rule = &simdisk_knob_rules[i];
 
 		if (strcmp(rule->name, key))
@@ -126,7 +125,8 @@ static int set_number(struct simdisk_spec *spec, const char *key, const char *te
 		*(u32 *)((void *)&spec->knobs + rule->offset) = value;
 		return 0;
 	}
-	pr_err("unknown word '%s=': the words are in Documentation/testing/simulated-disks.md\n", key);
+	pr_err("unknown word '%s=': the words are in Documentation/testing/simulated-disks.md\n",
+	       key);
 	return -EINVAL;
 }
 

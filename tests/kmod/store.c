@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The medium in RAM and the volatile cache over it. A cell stands for a page of the disk: its durable
- * value and, newest first, the versions written since. Without versions nothing can be reverted.
+ * The medium in RAM and the volatile cache over it. A cell stands for a page of the disk: its
+ * durable value and, newest first, the versions written since. Without versions nothing can be
+ * reverted.
  *
  * Everything that applying a write needs is allocated when it is accepted; from then on no step can
  * fail, whatever context it runs in.
@@ -216,7 +217,8 @@ static bool prepare_range(struct simdisk *disk, struct simdisk_command *command)
 	index = first / SIMDISK_PAGE_SECTORS;
 	if (with_data || simdisk_has_backing(disk)) {
 		for (; index <= last_index; index++)
-			if (!add_version(disk, &tail, index, mask_of(index, first, last), with_data))
+			if (!add_version(disk, &tail, index, mask_of(index, first, last),
+					 with_data))
 				return false;
 		return true;
 	}
@@ -285,8 +287,8 @@ void simdisk_discard_prepared(struct simdisk *disk, struct simdisk_command *comm
 }
 
 /*
- * Whether the newest version may be overwritten instead of being kept as one more that can survive a
- * power cut: only one that no received FLUSH covers, and only beyond the number that is wanted.
+ * Whether the newest version may be overwritten instead of being kept as one more that can survive
+ * a power cut: only one that no received FLUSH covers, and only beyond the number that is wanted.
  */
 static bool may_replace_newest(struct simdisk *disk, struct simdisk_cell *cell,
 			       const struct simdisk_version *version)
