@@ -113,7 +113,7 @@ void slot_filled(struct slotmap *map, u32 slot, u64 grains, bool synced)
 	if (!(grains & ~valid))
 		return;
 	if (!synced)
-		map->slots[slot].unsynced_fill = 1;
+		WRITE_ONCE(map->slots[slot].unsynced_fill, 1);
 	set_masks(map, slot, valid | grains, slot_dirty(map, slot));
 	hbitmap_set(&map->lazy, slot);
 }
@@ -170,14 +170,16 @@ bool slot_clean_begin(struct slotmap *map, u32 slot, u64 grains, u32 version)
 
 void slot_clean_end(struct slotmap *map, u32 slot, u64 grains, bool durable)
 {
-	u64 dirty = slot_dirty(map, slot);
+	u64 valid = slot_valid(map, slot), dirty = slot_dirty(map, slot);
+	/* not what slot_drop() has given to the origin meanwhile: newer writes may be there only */
+	u64 again = durable ? 0 : grains & valid;
 
 	/* a writer that has made it dirty again meanwhile has also counted it anew */
-	if (durable || dirty)
+	if (!again || dirty)
 		atomic64_dec(&map->nr_dirty);
 	if (!durable) {
-		dirty |= grains;
-		set_masks(map, slot, slot_valid(map, slot), dirty);
+		dirty |= again;
+		set_masks(map, slot, valid, dirty);
 		hbitmap_set(&map->changed, slot);
 	}
 	if (dirty)
@@ -219,8 +221,8 @@ void slot_record(struct slotmap *map, u32 slot, bool origin_synced, struct larde
 
 void slot_record_failed(struct slotmap *map, u32 slot)
 {
-	/* whether the origin was flushed for it is no longer known */
-	map->slots[slot].unsynced_fill = 1;
+	/* whether the origin was flushed for it is no longer known; no lock: nobody else clears it */
+	WRITE_ONCE(map->slots[slot].unsynced_fill, 1);
 	hbitmap_set(&map->changed, slot);
 }
 
