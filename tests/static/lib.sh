@@ -76,3 +76,13 @@ files_of() {
 		done
 	done
 }
+
+# Is FILE (a C file, relative to the current directory) a part of user space?
+is_user_space() {
+	case $1 in
+	userland/* | *-user.[ch]) return 0 ;;
+	tests/kmod/*) grep -q '^#include <stdio.h>' "$1" ;;
+	tests/*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
