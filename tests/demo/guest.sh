@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The demo as it runs inside the guest: the acts in their order. Called by tests/demo/demo with the seed of
-# the power cut and the fault to plant ("none" for the real demo). The acts are in parts/.
+# The demo as it runs inside the guest: the acts in their order. Called by tests/demo/demo with the
+# seed of the power cut and the fault to plant ("none" for the real demo). The acts are in parts/.
 # shellcheck shell=bash
 
 set -euo pipefail

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The disks of the demo and the cache on them. The SSD is one disk with two linear parts, metadata and
-# cache, as LVM would lay it out. "plain" is the HDD's twin, for the comparison without a cache.
+# The disks of the demo and the cache on them. The SSD is one disk with two linear parts, metadata
+# and cache, as LVM would lay it out. "plain" is the HDD's twin, for the comparison without a cache.
 # Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
 
@@ -30,7 +30,8 @@ make_ssd_parts() {
 
 make_disks() {
 	local hdd="type=hdd,size=2G,rpm=7200,fast=1"
-	load_module simdisk "disks=name=hdd,$hdd;name=plain,$hdd;name=ssd,type=ssd,size=${ssd_mib}M,fast=1"
+	local ssd="type=ssd,size=${ssd_mib}M,fast=1"
+	load_module simdisk "disks=name=hdd,$hdd;name=plain,$hdd;name=ssd,$ssd"
 	load_modules dm-larder
 	make_ssd_parts
 	info "hdd:  2048 MiB, 7200 rpm, write cache on (plain: its twin, which gets no cache)"
@@ -39,7 +40,8 @@ make_disks() {
 }
 
 cache_table() {
-	echo "0 $(blockdev --getsz /dev/hdd) larder /dev/mapper/ssd-metadata /dev/mapper/ssd-cache /dev/hdd" \
+	echo "0 $(blockdev --getsz /dev/hdd) larder" \
+		"/dev/mapper/ssd-metadata /dev/mapper/ssd-cache /dev/hdd" \
 		"$chunk_sectors 1 writeback $1 0"
 }
 
@@ -53,7 +55,8 @@ create_cache() {
 	# shellcheck disable=SC2034  # read by recover_after_power_cut
 	cache_creation_seconds=$(seconds_since "$begin")
 	bounded 30 udevadm settle
-	wait_until 30 test -b /dev/mapper/cached || failed "no /dev/mapper/cached 30 s after its creation"
+	wait_until 30 test -b /dev/mapper/cached ||
+		failed "no /dev/mapper/cached 30 s after its creation"
 }
 
 make_cached_file_system() {

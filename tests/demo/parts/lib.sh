@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What all acts of the demo use: output, bounded waiting, failing, and reading the status of the cache.
+# What all acts of the demo use: output, bounded waiting, failing, reading the status of the cache.
 # Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # chunk_sectors is in disks.sh
@@ -23,13 +23,13 @@ bounded() {
 	timeout -k 5 "$seconds" "$@" || code=$?
 	[[ $code -ne 124 && $code -ne 137 ]] || {
 		echo w >/proc/sysrq-trigger
-		failed "'$*' did not end within $seconds s; the stacks of blocked tasks are in the kernel log"
+		failed "'$*' did not end within $seconds s; the kernel log has the blocked tasks"
 	}
 	[[ $code -eq 0 ]] || failed "'$*' ended with exit code $code"
 }
 
-# progress_of PID COMMAND [ARGUMENT...]: prints what the command says every few seconds until the process ends,
-# and returns the process's exit code.
+# progress_of PID COMMAND [ARGUMENT...]: prints what the command says every few seconds until the
+# process ends, and returns the process's exit code.
 progress_of() {
 	local pid=$1 tick=0
 	shift
@@ -49,7 +49,9 @@ now_ns() { date +%s%N; }
 seconds_since() { awk -v a="$1" -v b="$(now_ns)" 'BEGIN { printf "%.2f", (b - a) / 1e9 }'; }
 
 # percentage PART WHOLE
-percentage() { awk -v a="$1" -v b="$2" 'BEGIN { if (b) printf "%.1f%%", 100 * a / b; else printf "-" }'; }
+percentage() {
+	awk -v a="$1" -v b="$2" 'BEGIN { if (b) printf "%.1f%%", 100 * a / b; else printf "-" }'
+}
 
 # Nothing that was read or written may be answered from memory.
 forget_page_cache() {
@@ -61,7 +63,8 @@ forget_page_cache() {
 cache_status() {
 	local words
 	read -r -a words <<<"$(dmsetup status --noflush cached)"
-	[[ ${words[2]:-} == larder ]] || failed "dmsetup status: expected a larder target, found '${words[*]}'"
+	[[ ${words[2]:-} == larder ]] ||
+		failed "dmsetup status: expected a larder target, found '${words[*]}'"
 	case $1 in
 	used) echo "${words[6]%/*}" ;;
 	total) echo "${words[6]#*/}" ;;
@@ -73,8 +76,8 @@ cache_status() {
 	esac
 }
 
-# cache_statistic NAME: a number of the answer to the message "stats", in which blocks are the inner unit of
-# mapping and not chunks.
+# cache_statistic NAME: a number of the answer to the message "stats", in which blocks are the inner
+# unit of mapping and not chunks.
 cache_statistic() { dmsetup message cached 0 stats | grep -oE "\"$1\":[0-9]+" | cut -d: -f2; }
 
 # counter DISK NAME: one of the counters of a simulated disk.

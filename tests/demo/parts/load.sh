@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The application of the demo: a database of customers and orders, sqlite3 as Debian ships it. The same
-# statements run on the plain HDD and on the cached one, with little memory, so that most of what
-# is read comes from the disks. Sourced by tests/demo/guest.sh.
+# The application of the demo: a database of customers and purchases, sqlite3 as Debian has it. The
+# same statements run on the plain HDD and on the cached one, with little memory, so that most of
+# what is read comes from the disks. Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # names of results are words, not variables
 
@@ -12,19 +12,22 @@ memory_bytes=$((20 << 20))
 # A database of about 50 MiB, made once in memory and copied.
 make_database() {
 	sqlite3 /tmp/shop.db <<-EOF
-		CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, notes TEXT, balance INTEGER);
-		CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER, amount INTEGER, text TEXT);
+		CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, notes TEXT,
+				       balance INTEGER);
+		CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER, amount INTEGER,
+				       text TEXT);
 		CREATE INDEX purchase_customer ON purchase (customer);
 		BEGIN;
 		INSERT INTO customer
-			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $customers)
+			WITH RECURSIVE n(i) AS
+				(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $customers)
 			SELECT i, printf('customer %06d', i), hex(randomblob(180)), 0 FROM n;
 		COMMIT;
 	EOF
 }
 
-# The statements: customers are chosen by a skewed distribution, the popular ones spread over the table.
-# One line is one measurement.
+# The statements: customers are chosen by a skewed distribution, the popular ones spread over the
+# table. One line is one measurement.
 write_statements() {
 	awk -v rounds=$rounds -v customers=$customers '
 		function customer() {
@@ -37,11 +40,11 @@ write_statements() {
 				c = customer()
 				printf "BEGIN; INSERT INTO purchase (customer, amount, text)" \
 					" VALUES (%d, %d, hex(randomblob(100)));" \
-					" UPDATE customer SET balance = balance + 1 WHERE id = %d; COMMIT;\n",
-					c, i, c
+					" UPDATE customer SET balance = balance + 1 WHERE id = %d;" \
+					" COMMIT;\n", c, i, c
 				for (j = 0; j < 4; j++)
-					printf "SELECT length(notes), balance FROM customer WHERE id = %d;\n",
-						customer()
+					printf "SELECT length(notes), balance FROM customer" \
+						" WHERE id = %d;\n", customer()
 			}
 		}' >/tmp/statements.sql
 }
@@ -53,10 +56,13 @@ make_memory_limit() {
 	echo $memory_bytes >/sys/fs/cgroup/demo/memory.max
 }
 
-# Percentiles in milliseconds from the lines of sqlite3's timer; transactions are every fifth.
+# latencies FILE transaction|lookup PERCENTILE: from the lines of sqlite3's timer, where every fifth
+# is a transaction.
 latencies() {
-	awk -v rest="$2" -v p="$3" '/^Run Time/ { if ((n++ % 5 == 0) == (rest == "transaction")) print $4 }' "$1" |
-		sort -n | awk -v p="$3" '{ v[NR] = $1 }
+	awk -v kind="$2" '/^Run Time/ {
+			if ((n++ % 5 == 0) == (kind == "transaction"))
+				print $4
+		}' "$1" | sort -n | awk -v p="$3" '{ v[NR] = $1 }
 			END { i = int(NR * p / 100); printf "%.0f ms", 1000 * v[i < 1 ? 1 : i] }'
 }
 
@@ -83,7 +89,8 @@ run_load() {
 		before=${counters[$name]} after=$(counter "$disk" $name)
 		result["$name"]=$((after - before))
 	done
-	result[rate]=$(awk -v s="${result[seconds]}" -v n=$((rounds * 5)) 'BEGIN { printf "%.0f/s", n / s }')
+	result[rate]=$(awk -v s="${result[seconds]}" -v n=$((rounds * 5)) \
+		'BEGIN { printf "%.0f/s", n / s }')
 	result[t50]=$(latencies "/tmp/load.$1" transaction 50)
 	result[t99]=$(latencies "/tmp/load.$1" transaction 99)
 	result[l50]=$(latencies "/tmp/load.$1" lookup 50)
@@ -97,11 +104,13 @@ misses() { echo $(($(cache_status read_misses) + $(cache_status write_misses)));
 
 # Both must have done the same work.
 compare_contents() {
-	local query='SELECT count(*), sum(amount) FROM purchase; SELECT sum(balance) FROM customer;' a b
+	local query='SELECT count(*), sum(amount) FROM purchase; SELECT sum(balance) FROM customer;'
+	local a b
 	a=$(sqlite3 /mnt/plain/shop.db "$query" 2>&1)
 	b=$(sqlite3 /mnt/cached/shop.db "$query" 2>&1)
 	[[ $a == "$b" && $a == $rounds\|* ]] ||
-		failed "the databases differ after the same work: plain '$a', cached '$b', expected $rounds purchases"
+		failed "expected $rounds purchases in both databases, found '$a' in the plain one," \
+			"'$b' in the cached one"
 	good "both databases hold the same $rounds purchases"
 	bounded 60 umount /mnt/plain
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The power cut of the demo. Two writers keep a record outside the disks (in /share, on the host) of what
-# they were promised: files after fsync returned, numbers of transactions after COMMIT returned.
+# The power cut of the demo. Two writers keep a record outside the disks (in /share, on the host) of
+# what they were promised: files after fsync returned, transactions after COMMIT returned.
 # Afterwards all of it must be there. Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # seed and plant are arguments of guest.sh, chunk_sectors is in disks.sh
+# shellcheck disable=SC2154  # seed and plant are arguments of guest.sh
 
 fsynced=/share/fsynced.b2sums
 ledger=/share/ledger
@@ -22,12 +22,16 @@ write_files() {
 	done
 }
 
-# sqlite3 runs the SELECT only after COMMIT returned; -bail ends it at the first error. Only "synchronous =
-# EXTRA" promises that the last transaction survives: FULL does not sync the directory that loses the journal.
+# sqlite3 runs the SELECT only after COMMIT returned; -bail ends it at the first error. Only
+# "synchronous = EXTRA" promises that the last transaction survives: FULL, the default, does not
+# sync the directory from which the journal is removed.
 write_ledger() {
-	awk 'BEGIN { print "PRAGMA synchronous = EXTRA;"
-		for (i = 1; i <= 100000; i++) printf "BEGIN; INSERT INTO ledger VALUES (%d, hex(randomblob(500)));" \
-		" COMMIT;\nSELECT %d;\n", i, i }' |
+	awk 'BEGIN {
+			print "PRAGMA synchronous = EXTRA;"
+			for (i = 1; i <= 100000; i++)
+				printf "BEGIN; INSERT INTO ledger VALUES (%d, hex(randomblob(500)));" \
+					" COMMIT;\nSELECT %d;\n", i, i
+		}' |
 		sqlite3 -bail /mnt/cached/ledger.db >$ledger 2>/dev/null || true
 }
 
@@ -39,10 +43,12 @@ write_until_power_cut() {
 	local files_writer ledger_writer
 	mkdir /mnt/cached/files
 	: >$fsynced
-	bounded 60 sqlite3 /mnt/cached/ledger.db 'CREATE TABLE ledger (id INTEGER PRIMARY KEY, text TEXT);'
+	bounded 60 sqlite3 /mnt/cached/ledger.db \
+		'CREATE TABLE ledger (id INTEGER PRIMARY KEY, text TEXT);'
 	forget_page_cache
 	set_speed real
-	info "one writer creates files with fsync, another commits transactions; the record is kept elsewhere"
+	info "one writer creates files with fsync, another commits transactions;" \
+		"the record is kept elsewhere"
 	write_files &
 	files_writer=$!
 	write_ledger &
@@ -51,9 +57,10 @@ write_until_power_cut() {
 	progress_of $! promised_so_far || failed "only $(promised_so_far) in 240 s"
 	dirty_before_cut=$(cache_statistic slots_dirty)
 	used_before_cut=$(cache_statistic slots_used)
-	# A moment later, and when somebody asks for a flush: then something is in the volatile caches.
+	# A moment later, when somebody asks for a flush: then something is in the volatile caches.
 	power "cut $seed before flush 5"
-	wait_until 30 power_is off || failed "the power is still '$(</sys/kernel/simdisk/power)' after 30 s"
+	wait_until 30 power_is off ||
+		failed "expected the power to be off after 30 s, found '$(</sys/kernel/simdisk/power)'"
 	info "CUT: $(</sys/kernel/simdisk/reverted) sectors lost from volatile caches," \
 		"$(</sys/kernel/simdisk/kept) kept by luck"
 	# With all devices dead, both must come to an end.
@@ -78,7 +85,7 @@ promised_so_far() { echo "$(lines_of $fsynced) files, $(lines_of $ledger) transa
 
 both_ended() { ! kill -0 "$1" 2>/dev/null && ! kill -0 "$2" 2>/dev/null; }
 
-# What the machine would forget: everything above the disks. Nothing of it reaches them, the power is off.
+# What the machine would forget: all above the disks. Nothing of it reaches them, the power is off.
 forget_everything() {
 	bounded 120 umount /mnt/cached
 	bounded 120 dmsetup remove --retry cached
@@ -99,9 +106,11 @@ recover_after_power_cut() {
 	[[ $line =~ ([0-9]+)\ blocks\ cached,\ ([0-9]+)\ of\ them\ dirty ]] ||
 		failed "expected the kernel's log to tell of a recovery, found '$line'"
 	used=${BASH_REMATCH[1]} dirty=${BASH_REMATCH[2]}
-	info "$(printf '%-36s %8s %8s' "blocks of $(($(cache_statistic block_sectors) / 2)) KiB" "in use" dirty)"
-	info "$(printf '%-36s %8d %8d' "last known before the cut" "$used_before_cut" "$dirty_before_cut")"
-	info "$(printf '%-36s %8d %8d' "recovered" "$used" "$dirty")"
+	info "$(printf '%-30s %8s %8s' \
+		"blocks of $(($(cache_statistic block_sectors) / 2)) KiB" "in use" dirty)"
+	info "$(printf '%-30s %8d %8d' "shortly before the cut" \
+		"$used_before_cut" "$dirty_before_cut")"
+	info "$(printf '%-30s %8d %8d' "recovered" "$used" "$dirty")"
 	# A cache that does not know would have to call everything dirty, or nothing cached.
 	[[ $dirty -gt 0 && $dirty -lt $used ]] ||
 		failed "expected some dirty blocks and some clean ones, found $dirty dirty of $used"
@@ -134,12 +143,16 @@ check_file_system() {
 check_promises() {
 	local wrong answer
 	wrong=$(cd "$1" && b2sum --quiet -c $fsynced 2>&1) ||
-		failed "files that were fsynced are not what they were, read $2: $(head -n 5 <<<"$wrong")"
+		failed "fsynced files are not what they were, read $2: $(head -n 5 <<<"$wrong")"
 	good "all $(lines_of $fsynced) fsynced files intact, read $2"
 	# Immutable where the file system is read-only: sqlite3 could not make its journal.
 	answer=$(sqlite3 "file:$1/ledger.db${3:-}" 'PRAGMA integrity_check;' 2>&1) || true
-	[[ $answer == ok ]] || failed "sqlite3's integrity check, read $2: expected 'ok', found '$answer'"
-	wrong=$(comm -23 <(sort $ledger) <(sqlite3 "file:$1/ledger.db${3:-}" 'SELECT id FROM ledger;' | sort))
-	[[ ! $wrong ]] || failed "transactions that were committed are lost, read $2: $(head -n 5 <<<"$wrong")"
-	good "all $(lines_of $ledger) committed transactions there, read $2; the database passes its own check"
+	[[ $answer == ok ]] ||
+		failed "sqlite3's integrity check, read $2: expected 'ok', found '$answer'"
+	sqlite3 "file:$1/ledger.db${3:-}" 'SELECT id FROM ledger;' | sort >/tmp/ledger.found ||
+		failed "the ledger cannot be read $2"
+	wrong=$(sort $ledger | comm -23 - /tmp/ledger.found)
+	[[ ! $wrong ]] || failed "committed transactions are lost, read $2: $(head -n 5 <<<"$wrong")"
+	good "all $(lines_of $ledger) committed transactions there, read $2;" \
+		"sqlite3 finds its database intact"
 }

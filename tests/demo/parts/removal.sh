@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The end of the demo's cache: everything dirty goes home by the policy "cleaner", the cache is removed, and
-# the HDD alone is compared with what was recorded. Sourced by tests/demo/guest.sh.
+# The end of the demo's cache: everything dirty goes home by the policy "cleaner", the cache is
+# removed, and the HDD alone is compared with what was recorded. Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # plant is an argument of guest.sh, tree_checksums is in tree.sh
 
@@ -12,8 +12,8 @@ remove_cache() {
 	bounded 60 dmsetup resume cached
 	info "policy cleaner: waiting until nothing is dirty"
 	while dirty=$(cache_status dirty) && [[ $dirty -gt 0 ]]; do
-		[[ $SECONDS -lt $end ]] || failed "still $dirty dirty blocks after 180 s of policy cleaner"
-		info "dirty: $dirty blocks"
+		[[ $SECONDS -lt $end ]] || failed "expected nothing dirty after 180 s, found $dirty chunks"
+		info "dirty: $dirty chunks"
 		sleep 2
 	done
 	good "dirty: 0"

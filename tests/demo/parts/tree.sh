@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The real tree of the demo: as many directories of the guest's /usr as fit the size, copied to the cached
-# file system, with the checksums of the source kept in memory. Sourced by tests/demo/guest.sh.
+# The real tree of the demo: as many directories of the guest's /usr as fit the size, copied to the
+# cached file system, the checksums of the source kept in memory. Sourced by tests/demo/guest.sh.
 # shellcheck shell=bash
 
 tree_mib=150
