@@ -51,24 +51,24 @@ static u32 extend_hit(struct larder_cache *c, struct bio *bio, struct larder_io 
 		      const struct extent *first, u32 slot, bool write)
 {
 	u64 sector = geometry_block_start(&c->geometry, first->block) + first->offset;
-	u64 limit = min_t(u64, bio_sectors(bio), slotmap_region_left(&c->map, sector));
+	u32 limit = min_t(u64, bio_sectors(bio), slotmap_region_left(&c->map, sector));
 	u32 run = first->sectors;
-	struct extent e;
 
 	while (run < limit && io->nr_slots < HIT_SLOTS_MAX) {
-		u32 next = slot + io->nr_slots;
+		u32 next = slot + io->nr_slots, sectors = limit - run;
+		u64 block = first->block + io->nr_slots, touched;
 
-		extent_init(&c->geometry, &e, sector + run, limit - run);
-		if (slotmap_peek(&c->map, e.block) != next)
+		sectors = min(sectors, c->geometry.block_sectors);
+		touched = geometry_touched(&c->geometry, 0, sectors);
+		if (slotmap_peek(&c->map, block) != next)
 			break;
-		if (write ? !slot_hold_write(&c->map, next, e.block, false) :
-			    !slot_hold_read(&c->map, next, e.block))
+		if (write ? !slot_hold_write(&c->map, next, block, false) :
+			    !slot_hold_read(&c->map, next, block))
 			break;
-		if (e.touched & ~(write ? slot_dirty(&c->map, next) :
-					  slot_valid(&c->map, next))) {
+		if (touched & ~(write ? slot_dirty(&c->map, next) : slot_valid(&c->map, next))) {
 			if (write) {
 				slot_release_write(&c->map, next);
-				larder_wake(c, e.block);
+				larder_wake(c, block);
 			} else {
 				slot_release_read(&c->map, next);
 			}
@@ -79,7 +79,7 @@ static u32 extend_hit(struct larder_cache *c, struct bio *bio, struct larder_io 
 		else
 			slot_touch(&c->map, next);
 		io->nr_slots++;
-		run += e.sectors;
+		run += sectors;
 	}
 	return run;
 }
@@ -146,7 +146,7 @@ static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *i
 	struct extent e;
 	u32 slot;
 
-	extent_init(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
+	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
 	slot = slotmap_peek(&c->map, e.block);
 	if (slot == SLOT_NONE || !slot_hold_read(&c->map, slot, e.block))
 		return read_slow(c, bio, io, &e);
@@ -237,13 +237,16 @@ static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io 
 	return DM_MAPIO_REMAPPED;
 }
 
-/* A write to a block that is in the cache but cannot simply be held.  Shard lock held, dropped. */
+/* A write to a block that is in the cache but cannot simply be held. */
 static int write_mapped(struct larder_cache *c, struct bio *bio, struct larder_io *io,
-			const struct extent *e, u32 slot, unsigned long flags)
+			const struct extent *e, u32 slot, struct larder_shard *sh,
+			unsigned long flags)
+	__releases(&sh->lock)
 {
-	struct larder_shard *sh = shard_of(c, e->block);
-	u64 word, missing = e->touched & ~slot_valid(&c->map, slot) & ~e->covered;
+	u64 word, missing = 0;
 
+	if (c->args.mode == MODE_WRITE_BACK)
+		missing = e->touched & ~slot_valid(&c->map, slot) & ~e->covered;
 	accept(bio, e->sectors);
 	if (missing && slot_change(&c->map, slot, SLOT_VALID, SLOT_FILLING, NO_WRITERS, NULL)) {
 		spin_unlock_irqrestore(&sh->lock, flags);
@@ -261,11 +264,11 @@ static int write_mapped(struct larder_cache *c, struct bio *bio, struct larder_i
 	return DM_MAPIO_SUBMITTED;
 }
 
-/* Around the cache.  Shard lock held, dropped. */
 static int write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
-			const struct extent *e, bool first, unsigned long flags)
+			const struct extent *e, bool first, struct larder_shard *sh,
+			unsigned long flags)
+	__releases(&sh->lock)
 {
-	struct larder_shard *sh = shard_of(c, e->block);
 	u32 run = first ? unmapped_run(c, bio, e) : e->sectors;
 
 	shard_origin_write_begin(&c->map, e->block);
@@ -293,14 +296,14 @@ again:
 			larder_return_slot(c, fresh);
 		fresh = SLOT_NONE;
 		if (!slot_hold_write(&c->map, slot, e->block, false))
-			return write_mapped(c, bio, io, e, slot, flags);
+			return write_mapped(c, bio, io, e, slot, sh, flags);
 		spin_unlock_irqrestore(&sh->lock, flags);
 		r = write_held(c, bio, io, e, slot);
 		if (r != NEEDS_MERGE)
 			return r;
 		spin_lock_irqsave(&sh->lock, flags);
 		if (slotmap_find(&c->map, e->block) == slot)
-			return write_mapped(c, bio, io, e, slot, flags);
+			return write_mapped(c, bio, io, e, slot, sh, flags);
 		spin_unlock_irqrestore(&sh->lock, flags);
 		goto again;
 	}
@@ -319,7 +322,7 @@ again:
 		fresh = SLOT_NONE;
 	}
 	if (fresh == SLOT_NONE)
-		return write_around(c, bio, io, e, first, flags);
+		return write_around(c, bio, io, e, first, sh, flags);
 	shard_move_on(&c->map, e->block);
 	slot_insert(&c->map, fresh, e->block, whole ? SLOT_VALID : SLOT_FILLING, whole);
 	spin_unlock_irqrestore(&sh->lock, flags);
@@ -348,13 +351,12 @@ static int write_through(struct larder_cache *c, struct bio *bio, struct larder_
 	slot = slotmap_find(&c->map, e->block);
 	if (slot == SLOT_NONE) {
 		count(c, COUNT_WRITE_MISS);
-		return write_around(c, bio, io, e, first, flags);
+		return write_around(c, bio, io, e, first, sh, flags);
 	}
 	group = slot_intent_group(slot);
 	if (!slot_hold_write(&c->map, slot, e->block, true)) {
 		accept(bio, e->sectors);
-		return write_mapped(c, bio, io, &(struct extent){ .block = e->block,
-				    .sectors = e->sectors }, slot, flags);
+		return write_mapped(c, bio, io, e, slot, sh, flags);
 	}
 	accept(bio, e->sectors);
 	if ((e->touched & slot_valid(&c->map, slot)) &&
@@ -382,12 +384,19 @@ static int map_write(struct larder_cache *c, struct bio *bio, struct larder_io *
 
 	if (unlikely(larder_failed(c)))
 		return DM_MAPIO_KILL;
-	extent_init(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
+	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
 	if (c->args.mode == MODE_WRITE_THROUGH)
 		return write_through(c, bio, io, &e, first);
 	slot = slotmap_peek(&c->map, e.block);
-	if (slot == SLOT_NONE || !slot_hold_write(&c->map, slot, e.block, false))
+	if (slot == SLOT_NONE || !slot_hold_write(&c->map, slot, e.block, false)) {
+		extent_cover(&c->geometry, &e);
 		return write_slow(c, bio, io, &e, first);
+	}
+	/* a grain that is dirty now stays so under the hold; else covered is wanted below */
+	if (unlikely(e.touched & ~slot_dirty(&c->map, slot)))
+		extent_cover(&c->geometry, &e);
+	else
+		e.covered = 0;
 	r = write_held(c, bio, io, &e, slot);
 	return r == NEEDS_MERGE ? write_slow(c, bio, io, &e, first) : r;
 }

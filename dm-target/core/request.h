@@ -17,13 +17,25 @@ struct extent {
 	u64 covered;	/* grains that it covers whole */
 };
 
-static inline void extent_init(const struct geometry *g, struct extent *e, u64 sector, u32 sectors)
+/* All but covered, which a hit does not need. */
+static inline void extent_locate(const struct geometry *g, struct extent *e, u64 sector,
+				 u32 sectors)
 {
 	e->block = geometry_block_of(g, sector);
 	e->offset = (u32)(sector - geometry_block_start(g, e->block));
 	e->sectors = min(sectors, geometry_block_length(g, e->block) - e->offset);
 	e->touched = geometry_touched(g, e->offset, e->sectors);
+}
+
+static inline void extent_cover(const struct geometry *g, struct extent *e)
+{
 	e->covered = geometry_covered(g, e->block, e->offset, e->sectors);
+}
+
+static inline void extent_init(const struct geometry *g, struct extent *e, u64 sector, u32 sectors)
+{
+	extent_locate(g, e, sector, sectors);
+	extent_cover(g, e);
 }
 
 /*
