@@ -258,34 +258,41 @@ static int oracle_step(int fd, u8 *memory, u64 size, u64 block)
 	return done == (ssize_t)length ? 0 : -EIO;
 }
 
-/* The disk must be new: zeroes. */
-static int oracle(char **argument)
+/* Whether the whole disk holds what memory holds. */
+static bool is_same(int fd, const u8 *memory, u64 size)
 {
-	int fd = open_device(argument[0], O_RDWR);
-	u64 size = number(argument[1]) << 20, operations = number(argument[2]);
-	u64 block = number(argument[4]), offset;
-	u8 *memory = calloc(1, size);
+	u64 offset;
 
-	if (!memory)
-		return 1;
-	random_state = number(argument[3]) * 0x9e3779b97f4a7c15ULL + 1;
-	while (operations--) {
-		int error = oracle_step(fd, memory, size, block);
-
-		if (error) {
-			printf("%s\n", strerror(-error));
-			return 1;
-		}
-	}
 	for (offset = 0; offset < size; offset += MAX_BYTES) {
 		if (pread(fd, buffer, MAX_BYTES, offset) != MAX_BYTES ||
 		    memcmp(buffer, memory + offset, MAX_BYTES)) {
 			printf("wrong data at the end, in the MiB at %llu\n",
 			       (unsigned long long)offset);
-			return 1;
+			return false;
 		}
 	}
-	return 0;
+	return true;
+}
+
+/* The disk must be new: zeroes. */
+static int oracle(char **argument)
+{
+	int fd = open_device(argument[0], O_RDWR), error = 0;
+	u64 size = number(argument[1]) << 20, operations = number(argument[2]);
+	u64 block = number(argument[4]);
+	u8 *memory = calloc(1, size);
+
+	if (!memory)
+		return 1;
+	random_state = number(argument[3]) * 0x9e3779b97f4a7c15ULL + 1;
+	while (operations-- && !error)
+		error = oracle_step(fd, memory, size, block);
+	if (error)
+		printf("%s\n", strerror(-error));
+	else if (!is_same(fd, memory, size))
+		error = -EILSEQ;
+	free(memory);
+	return error ? 1 : 0;
 }
 
 static u64 size_of(int fd)
