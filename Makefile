@@ -107,7 +107,7 @@ uninstall: ## Removes what install put there
 clean: ## Removes what was built here (caches in ~/.cache/dm-larder stay)
 	$(Q)rm -rf build
 	$(Q)find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
-		-o -name '.*.cmd' -o -name 'Module.symvers' -o -name 'modules.order' \) -type f -exec rm -f {} +
+		-o -name '.*.cmd' -o -name '.*.d' -o -name 'Module.symvers' -o -name 'modules.order' \) -type f -exec rm -f {} +
 
 .PHONY: help
 help: ## This list
