@@ -220,6 +220,11 @@ int cache_target_read(struct cache_target *target, const char *name)
 		code = ask_version();
 	if (code)
 		return code;
+	if (a.by_number && !dm_is_dm_major(a.major)) {
+		complain("%s is no device of device mapper", name);
+		list_caches();
+		return EXIT_NOT_OURS;
+	}
 	task = make_task(DM_DEVICE_STATUS, &a);
 	if (!task)
 		return no_such_name(name);
