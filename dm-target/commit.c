@@ -266,32 +266,21 @@ static bool gather_slots(struct larder_cache *c, struct round *r, struct hbitmap
 }
 
 /*
- * Withdraws intents whose exact masks have been recorded by the time this
- * round ends: takes the mark down in memory first, so that a new write asks
- * for a new one, and then looks whether a write is under way on the old one.
+ * Withdraws intents that nobody has needed since the last look: their slots'
+ * exact masks have been recorded by the time this round ends.
  */
 static void withdraw_intents(struct larder_cache *c, struct round *r)
 {
 	struct larder_committer *k = &c->committer;
 	unsigned long group;
-	u64 slot;
 
 	for (group = 0; k->nr_clearing < COMMIT_GROUPS_MAX; group++) {
-		bool busy = false;
-
 		group = hbitmap_next(&c->map.intent_live, group);
 		if (group == HBITMAP_NONE)
 			return;
 		if (hbitmap_clear(&c->map.intent_used, group) && !r->withdraw_all)
 			continue;
-		hbitmap_clear(&c->map.intent_live, group);
-		smp_mb__after_atomic();
-		slot = intent_group_start(group);
-		for (; slot < min_t(u64, intent_group_end(group), c->map.nr_slots); slot++)
-			busy |= (slot_word(&c->map, slot) & WORD_WRITERS_MASK) != 0;
-		if (busy)
-			hbitmap_set(&c->map.intent_live, group);
-		else
+		if (slotmap_withdraw_intent(&c->map, group))
 			k->clearing[k->nr_clearing++] = group;
 	}
 }

@@ -91,14 +91,25 @@ bool slot_change(struct slotmap *map, u32 slot, enum slot_state from, enum slot_
 	return true;
 }
 
+/* A writer relies on it: who tries to withdraw it just now, will put it back. */
+static bool intent_holds(const struct slotmap *map, u32 slot)
+{
+	u64 group = slot_intent_group(slot);
+
+	if (hbitmap_test(&map->intent_live, group))
+		return true;
+	smp_rmb();
+	return smp_load_acquire(&map->withdrawing) == group + 1 ||
+	       hbitmap_test(&map->intent_live, group);
+}
+
 void slot_written(struct slotmap *map, u32 slot, u64 grains)
 {
 	u64 valid = slot_valid(map, slot), dirty = slot_dirty(map, slot);
 
 	if (!(grains & ~dirty))
 		return;
-	invariant(I3_ONE_AUTHORITY, !(grains & valid & ~dirty) ||
-		  hbitmap_test(&map->intent_live, slot_intent_group(slot)));
+	invariant(I3_ONE_AUTHORITY, !(grains & valid & ~dirty) || intent_holds(map, slot));
 	if (!dirty)
 		atomic64_inc(&map->nr_dirty);
 	set_masks(map, slot, valid | grains, dirty | grains);

@@ -242,6 +242,24 @@ void slot_unmap(struct slotmap *map, u32 slot)
 	atomic64_dec(&map->nr_used);
 }
 
+bool slotmap_withdraw_intent(struct slotmap *map, u64 group)
+{
+	u64 slot, end = min_t(u64, intent_group_end(group), map->nr_slots);
+	bool busy = false;
+
+	/* slot_written() must not take the moment's absence for a broken promise */
+	WRITE_ONCE(map->withdrawing, (u32)group + 1);
+	hbitmap_clear(&map->intent_live, group);
+	/* a writer takes its hold before it looks at the intent */
+	smp_mb__after_atomic();
+	for (slot = intent_group_start(group); slot < end; slot++)
+		busy |= (slot_word(map, (u32)slot) & WORD_WRITERS_MASK) != 0;
+	if (busy)
+		hbitmap_set(&map->intent_live, group);
+	smp_store_release(&map->withdrawing, 0);
+	return !busy;
+}
+
 int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry *entry)
 {
 	u64 block_flags = le64_to_cpu(entry->block_flags), block = block_flags & LARDER_BLOCK_MASK;

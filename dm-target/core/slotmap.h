@@ -107,6 +107,7 @@ struct slotmap {
 	struct hbitmap intent_wanted;	/* intent groups: record the intent in the next commit */
 	struct hbitmap intent_live;	/* ... a durable record holds it */
 	struct hbitmap intent_used;	/* ... it was needed since the last look */
+	u32 withdrawing;		/* intent group being looked at, plus one */
 	u64 nr_pages;			/* of the slot table */
 	u8 intent_kind;			/* LARDER_INTENT_* of the present mode */
 	u8 heat_max;			/* touches are counted up to this */
@@ -289,6 +290,12 @@ void slot_clean_end(struct slotmap *map, u32 slot, u64 grains, bool durable);
 void slot_record(struct slotmap *map, u32 slot, bool origin_synced, struct larder_record *record);
 /* Its record was not written after all. */
 void slot_record_failed(struct slotmap *map, u32 slot);
+
+/*
+ * Takes an intent down in memory, so that new writes ask for a new one; false,
+ * and it stays, when a write is under way on it.  One caller at a time.
+ */
+bool slotmap_withdraw_intent(struct slotmap *map, u64 group);
 
 /* Writes to the origin: from before they are sent until after they completed. */
 void shard_origin_write_begin(struct slotmap *map, u64 block);
