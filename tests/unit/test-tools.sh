@@ -387,7 +387,7 @@ test_usage() {
 test_mutations() {
 	local code=0
 	printf '# %d mutated files, seed %d\n' "$rounds" "$seed"
-	timeout 500 "$build/fuzz-tools" "$seed" "$rounds" sound.bin >out 2>err || code=$?
+	timeout $((300 + rounds / 10)) "$build/fuzz-tools" "$seed" "$rounds" sound.bin >out 2>err || code=$?
 	if [[ $code -eq 0 ]]; then
 		pass 'mutated metadata: check and dump survive'
 	else
