@@ -17,6 +17,10 @@ static const struct command *const commands[] = {
 	&command_status,
 };
 
+#ifndef LARDER_VERSION		/* the Makefile knows it */
+#define LARDER_VERSION "0.0.0"
+#endif
+
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct command *running;

@@ -85,6 +85,7 @@ static void *zeroed(size_t n, size_t size)
 
 static void cache_start(struct cache *c, const struct policy_ops *ops, u32 nr_slots, u32 nr_blocks)
 {
+	u64 seed = random_u64();
 	size_t bytes;
 	u32 i;
 
@@ -114,7 +115,7 @@ static void cache_start(struct cache *c, const struct policy_ops *ops, u32 nr_sl
 	assert(!posix_memalign(&c->memory, 64, bytes));
 	memset(c->memory, 0, bytes);
 	c->policy.state = c->memory;
-	assert(!ops->init(&c->policy, random_u64()));
+	assert(!ops->init(&c->policy, seed));
 }
 
 static void cache_stop(struct cache *c)

@@ -152,7 +152,7 @@ int main(int argc, char **argv)
 	file = malloc((size_t)size);
 	copy = aligned_alloc(LARDER_UNIT_SIZE, units * LARDER_UNIT_SIZE);
 	if (!file || !copy || pread(in, file, (size_t)size, 0) != size)
-		return 71;
+		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	for (round = 0; round < rounds; round++)
 		one_round(file, copy, units, fd, path, round);

@@ -40,6 +40,7 @@ static void die(const char *format, ...)
 	va_start(args, format);
 	fputs("make-metadata: ", stderr);
 	vfprintf(stderr, format, args);
+	va_end(args);
 	fputc('\n', stderr);
 	exit(64);
 }
