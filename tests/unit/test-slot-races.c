@@ -122,6 +122,13 @@ static void give_back(struct world *w, u32 slot)
 
 /* --- users --- */
 
+/* What a lookup or a read of the origin has shown may be outdated when it is used. */
+static void hesitate(struct user *u)
+{
+	if (rng_below(&u->rng, 200) == 0)
+		usleep(200);
+}
+
 /* Has a read hold; true when the grain was there. */
 static bool read_held(struct world *w, u64 block, u32 grain, u32 slot, u64 before)
 {
@@ -184,6 +191,7 @@ static void user_read(struct user *u, u64 block, u32 grain)
 	u32 slot = slotmap_peek(&w->f.map, block), generation, i;
 	bool held;
 
+	hesitate(u);
 	if (slot != SLOT_NONE && slot_hold_read(&w->f.map, slot, block) &&
 	    read_held(w, block, grain, slot, before))
 		return;
@@ -202,6 +210,7 @@ static void user_read(struct user *u, u64 block, u32 grain)
 	for (i = 0; i < GRAINS; i++)
 		values[i] = READ_ONCE(w->origin[block][i]);
 	EXPECT(w, content_version(values[grain]) >= before);
+	hesitate(u);
 	if (rng_below(&u->rng, 2))
 		fill(u, block, values, generation);
 }
@@ -292,6 +301,7 @@ static void user_write(struct user *u, u64 block, u32 grain)
 
 	while (!done && !READ_ONCE(w->failed)) {
 		slot = slotmap_peek(&w->f.map, block);
+		hesitate(u);
 		if (slot == SLOT_NONE || !slot_hold_write(&w->f.map, slot, block, false)) {
 			lock(w, block);
 			slot = slotmap_find(&w->f.map, block);
@@ -732,69 +742,8 @@ static void test_all_at_once(void)
 	fixture_free(&world.f);
 }
 
-/* --- bitmap --- */
-
-#define BITS		(64 * 64 * 64 + 100)
-#define SETTERS		3
-#define SETTER_STEPS	60000
-
-static struct hbitmap bitmap;
-static u64 nr_set, nr_setters;
-
-static void *setter_thread(void *arg)
-{
-	struct rng rng = { (uintptr_t)arg };
-	u32 step;
-
-	for (step = 0; step < SETTER_STEPS; step++) {
-		/* few words, far apart: their summaries come and go all the time */
-		unsigned long bit = rng_below(&rng, 5) * 65537 + rng_below(&rng, 2) * 64;
-
-		if (hbitmap_set(&bitmap, min(bit, BITS - 1ul)))
-			COUNT(nr_set);
-	}
-	__atomic_fetch_sub(&nr_setters, 1, __ATOMIC_SEQ_CST);
-	return NULL;
-}
-
-/* Takes all that it finds; how many. */
-static u64 take_bits(void)
-{
-	unsigned long bit = 0;
-	u64 taken = 0;
-
-	while ((bit = hbitmap_next(&bitmap, bit)) != HBITMAP_NONE)
-		taken += hbitmap_clear(&bitmap, bit++);
-	return taken;
-}
-
-/* What is set while a scan takes summaries down is not lost. */
-static void test_bitmap(void)
-{
-	pthread_t threads[SETTERS];
-	u64 taken = 0;
-	void *memory;
-	uintptr_t i;
-
-	memory = calloc(1, hbitmap_bytes(BITS));
-	hbitmap_init(&bitmap, BITS, memory);
-	nr_set = 0;
-	nr_setters = SETTERS;
-	for (i = 0; i < SETTERS; i++)
-		CHECK_EQUAL(pthread_create(&threads[i], NULL, setter_thread, (void *)(i + 1)), 0);
-	while (READ_ONCE(nr_setters))
-		taken += take_bits();
-	for (i = 0; i < SETTERS; i++)
-		pthread_join(threads[i], NULL);
-	taken += take_bits();
-	CHECK_EQUAL(taken, nr_set);
-	CHECK(taken > 10);
-	free(memory);
-}
-
 static const struct unit_test tests[] = {
 	{ "all at once", test_all_at_once },
-	{ "bitmap", test_bitmap },
 };
 
 int main(int argc, char **argv)
