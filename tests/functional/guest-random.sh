@@ -107,7 +107,7 @@ set_up() {
 	meta=/dev/mapper/tiny
 }
 
-# Suspends and resumes, again and again, until the file $work/stop appears.
+# Suspends, resumes and reloads, again and again, until the file $work/stop appears.
 disturb() {
 	while [[ ! -e $work/stop ]]; do
 		dmsetup suspend cache
@@ -115,6 +115,8 @@ disturb() {
 		sleep 0.2
 		dmsetup suspend --noflush cache
 		dmsetup resume cache
+		sleep 0.2
+		reload
 		sleep 0.2
 	done
 }
