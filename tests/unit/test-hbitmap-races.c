@@ -17,7 +17,7 @@
 static struct hbitmap bitmap;
 static u64 nr_scans, nr_taken, nr_setters, nr_lost;
 
-/* Sets bits in words of its own, whose summaries it shares, each when the last one has been taken. */
+/* Sets bits in words of its own, one after the other has been taken; summaries are shared. */
 static void *setter_thread(void *arg)
 {
 	u32 number = (u32)(uintptr_t)arg, step;

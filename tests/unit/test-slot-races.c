@@ -730,11 +730,10 @@ static void test_all_at_once(void)
 	pthread_join(committer, NULL);
 	CHECK_SAY(!world.failed, "line %u: %s", world.failed_line, world.failed);
 	check_end(&world, users);
-	printf("  %llu hits, %llu fills, %llu around; %llu destaged, %llu spoiled, %llu evicted; %llu intents, %llu withdrawn\n",
+	printf("  %llu hits, %llu fills, %llu around, %llu destaged, %llu spoiled, %llu evicted\n",
 	       (unsigned long long)world.hits, (unsigned long long)world.fills,
 	       (unsigned long long)world.arounds, (unsigned long long)world.destaged,
-	       (unsigned long long)world.spoiled, (unsigned long long)world.evicted,
-	       (unsigned long long)world.intents, (unsigned long long)world.withdrawn);
+	       (unsigned long long)world.spoiled, (unsigned long long)world.evicted);
 	/* everything has been tried */
 	CHECK(world.hits && world.fills && world.arounds && world.destaged && world.evicted);
 	CHECK(world.intents && world.withdrawn);

@@ -239,7 +239,8 @@ static void test_regions(void)
 			u64 sector = rng_next(&rng) % f.g.origin_sectors;
 
 			if (n % 2)
-				sector = geometry_block_start(&f.g, geometry_block_of(&f.g, sector));
+				sector = geometry_block_start(&f.g,
+							      geometry_block_of(&f.g, sector));
 			check_region(&f, sector);
 		}
 		fixture_free(&f);
@@ -275,7 +276,7 @@ static void test_generation(void)
 	shard_move_on(&f.map, 5);
 	CHECK(!shard_unmoved(&f.map, 5, generation));
 
-	/* two writes to the origin: nothing may be filled in during either, nor what was read then */
+	/* two writes to the origin: during either nothing may be filled in, nor read for it */
 	generation = shard_generation(&f.map, 5);
 	shard_origin_write_begin(&f.map, 5);
 	CHECK(!shard_unmoved(&f.map, 5, generation));
