@@ -90,7 +90,6 @@ struct round {
 	struct destage_batch *destaged;
 	bool lazy, withdraw_all;
 	bool sync_cache, sync_origin;	/* somebody waits for all data on it */
-	bool origin_synced;		/* with this round's flush, if any */
 	unsigned int flush;		/* devices still to be flushed in this round */
 };
 
@@ -230,6 +229,18 @@ static void gather_intents(struct larder_cache *c)
 }
 
 /*
+ * Is what has been read from the origin so far durable there, or will it be by
+ * the flush that this commit begins with?  To be asked anew for each record:
+ * writes to the origin go on, and only a round's first commit flushes it.
+ */
+static bool origin_synced(struct larder_cache *c, const struct round *r)
+{
+	return (r->flush & DEVICE_ORIGIN) ||
+	       (c->committer.origin_ever_flushed &&
+		larder_sum(c, COUNT_WRITES_ORIGIN) == c->committer.origin_flushed);
+}
+
+/*
  * Step 2 for the slots of one bitmap from *cursor on, until the commit is
  * full.  True when all have been seen.
  */
@@ -254,9 +265,9 @@ static bool gather_slots(struct larder_cache *c, struct round *r, struct hbitmap
 		sh = shard_of(c, block);
 		spin_lock_irq(&sh->lock);
 		/* it may have been freed, and used again, since we looked */
-		use = hbitmap_test(slots, slot) && slot_block(&c->map.slots[slot]) == block;
+		use = hbitmap_test(slots, slot) && slotmap_find(&c->map, block) == slot;
 		if (use)
-			slot_record(&c->map, slot, r->origin_synced, &record);
+			slot_record(&c->map, slot, origin_synced(c, r), &record);
 		else if (hbitmap_test(slots, slot))
 			*cursor = slot;
 		spin_unlock_irq(&sh->lock);
@@ -384,7 +395,7 @@ static int round_write(struct larder_cache *c, struct round *r)
 		if (!owed_done)
 			owed_done = gather_slots(c, r, &c->map.changed, &cursor, false);
 		if (owed_done && !lazy_done) {
-			lazy_done = !r->lazy || !r->origin_synced ||
+			lazy_done = !r->lazy || !origin_synced(c, r) ||
 				gather_slots(c, r, &c->map.lazy, &lazy_cursor, true) ||
 				!metadata_commit_count(c->metadata);	/* too full for optional ones */
 		}
@@ -478,9 +489,6 @@ static int commit_round(struct larder_cache *c)
 	    hbitmap_next(&c->map.lazy, 0) != HBITMAP_NONE &&
 	    larder_sum(c, COUNT_WRITES_ORIGIN) != k->origin_flushed)
 		r.flush |= DEVICE_ORIGIN;
-	r.origin_synced = (r.flush & DEVICE_ORIGIN) ||
-		(k->origin_ever_flushed &&
-		 larder_sum(c, COUNT_WRITES_ORIGIN) == k->origin_flushed);
 	invariant(I4_CLEAN_AFTER_ORIGIN, !cleaned || (r.flush & DEVICE_ORIGIN));
 
 	err = round_write(c, &r);

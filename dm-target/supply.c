@@ -80,14 +80,9 @@ static bool evict(struct larder_cache *c, u32 slot)
 	bool ok;
 
 	spin_lock_irq(&sh->lock);
-	ok = slot_block(&c->map.slots[slot]) == block && !slot_dirty(&c->map, slot) &&
+	/* found, not only named: a slot that a discard has freed keeps its last block's number */
+	ok = slotmap_find(&c->map, block) == slot && !slot_dirty(&c->map, slot) &&
 	     slot_change(&c->map, slot, SLOT_VALID, SLOT_FORGETTING, NO_WRITERS | NO_READERS, NULL);
-	if (ok && slot_dirty(&c->map, slot)) {
-		/* cannot be: dirty only grows under the lock or a hold */
-		core_assert(false);
-		slot_change(&c->map, slot, SLOT_FORGETTING, SLOT_VALID, 0, NULL);
-		ok = false;
-	}
 	spin_unlock_irq(&sh->lock);
 	return ok;
 }
