@@ -36,8 +36,8 @@ refused_now() { refused_table "$1" "$(table_line)"; }
 
 test_number_of_words() {
 	default_disks
-	refused_table "larder: Expected: <metadata> <cache> <origin> <chunk sectors>" "0 196608 larder"
-	refused_table "larder: Expected: <metadata> <cache> <origin> <chunk sectors>" "0 196608 larder $meta $ssd $hdd 64 0 s3fifo"
+	refused_table "larder: Expected at least 7 arguments" "0 196608 larder"
+	refused_table "larder: Expected at least 7 arguments" "0 196608 larder $meta $ssd $hdd 64 0 s3fifo"
 	refused "larder: More arguments than announced" "64 0 s3fifo 0 1"
 	refused "larder: Fewer policy arguments than announced" "64 0 s3fifo 2 small_percent"
 	refused "larder: Fewer features than announced" "64 4 writeback metadata2"
@@ -210,7 +210,7 @@ test_newer_metadata() {
 	for field in incompat=0x80 version=2; do
 		"$BIN/metadata-edit" set $meta 0 $field
 		"$BIN/metadata-edit" set $meta 1 $field
-		refused_now "larder: Metadata was written by a newer dm-larder, with features unknown to this one"
+		refused_now "larder: Metadata has features of a newer dm-larder, unknown to this one"
 		"$BIN/metadata-edit" set $meta 0 incompat=0 version=1
 		"$BIN/metadata-edit" set $meta 1 incompat=0 version=1
 	done

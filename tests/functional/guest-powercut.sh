@@ -3,7 +3,8 @@
 #
 # Power cuts by simdisk, in a guest: during load, FLUSH and FUA, destage, checkpoints, a suspend, and
 # during the recovery from the cut before. After each the cache is made anew and every sector is
-# judged by oracle-io, twice; `larder check` looks at the metadata before. See run-in-vm.
+# judged by oracle-io, twice; `larder check` looks at the metadata before. Format, recovery and stop are
+# also cut after each single event. See run-in-vm.
 #
 # usage: guest-powercut.sh [SEED [ROUNDS]]
 #
@@ -193,6 +194,108 @@ bounds() {
 	tags $dev 0 1024
 }
 
+# --- every event of an operation, one after the other ---
+
+save_disks() {
+	local disk
+	for disk in meta ssd hdd; do
+		dd if=/dev/$disk of="$work/$disk.image" bs=1M iflag=direct status=none
+	done
+}
+
+restore_disks() {
+	local disk
+	for disk in meta ssd hdd; do
+		dd if="$work/$disk.image" of=/dev/$disk bs=1M oflag=direct conv=fsync status=none
+	done
+}
+
+# A cache of clean (1) and dirty blocks (2) and blocks under an intent (3), stopped by a cut.
+crashed_cache() {
+	create
+	write_tags $dev 0 1024 1 64
+	policy=cleaner reload
+	wait_until 60 is_clean || fail "still $(dirty) dirty"
+	policy=s3fifo reload
+	freeze_origin
+	write_tags $dev 1024 512 2 64
+	write_tags $dev 256 8 3
+	flush $dev
+	power "cut 1 keep=100"
+	remove
+	thaw_origin
+	power revive
+}
+
+check_crashed_cache() {
+	check "contents" "1:256 3:8 1:760 2:512" \
+		"$(tags $dev 0 256) $(tags $dev 256 8) $(tags $dev 264 760) $(tags $dev 1024 512)"
+	check_that "what is dirty" "$(larder_stat slots_dirty) >= 17"
+	check "all is warm" 48 "$(larder_stat slots_used)"
+}
+
+# each_event OPERATION CHECK: cuts after the first, second .. event of the operation until it is over before
+# the cut; after each the cache must come back and pass the check. The disks begin as they were saved.
+each_event() {
+	local number
+	for ((number = 1; number < 200; number++)); do
+		restore_disks
+		echo "--- $1 cut after event $number"
+		freeze_origin
+		"before_$1"
+		power "cut $number after $number moods"
+		"$1" || true
+		power_is_off || [[ $(<$SIMDISK/power) == "cutting" ]] || break
+		cut_now
+		[[ ! -e $dev ]] || remove
+		thaw_origin
+		power revive
+		"$BIN/larder" check --activation $meta >"$work/check" || [[ $? == 65 ]] ||
+			fail "larder check finds damage after event $number: $(cat "$work/check")"
+		freeze_origin
+		create
+		"$2"
+		power disarm
+		remove
+		thaw_origin
+	done
+	power disarm
+	[[ ! -e $dev ]] || remove
+	thaw_origin
+	((number > 1 && number < 200)) || fail "the operation has $number events"
+	echo "$1: $number events"
+}
+
+before_create() { :; }
+before_remove() { create; }
+
+check_new_cache() {
+	check "contents" "0:1536" "$(tags $dev 0 1536)"
+	write_tags $dev 0 64 4
+	flush $dev
+	check "contents" "4:64" "$(tags $dev 0 64)"
+}
+
+test_each_event_of_format() {
+	make_disks 1M 1M 2M
+	save_disks
+	each_event create check_new_cache
+}
+
+test_each_event_of_recovery() {
+	make_disks 1M 1M 2M
+	crashed_cache
+	save_disks
+	each_event create check_crashed_cache
+}
+
+test_each_event_of_stop() {
+	make_disks 1M 1M 2M
+	crashed_cache
+	save_disks
+	each_event remove check_crashed_cache
+}
+
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 esac
@@ -215,4 +318,4 @@ for ((round = 0; round < rounds; round++)); do
 		! chosen "$name" || run_test "$name" bounds $((seed * 1000 + number)) $chunk
 	done
 done
-end_suite
+run_suite each_event_of_format each_event_of_recovery each_event_of_stop

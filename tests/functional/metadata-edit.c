@@ -102,7 +102,8 @@ static void set_fields(u64 at, char **settings, int count)
 	transfer(false, at);
 	for (int i = 0; i < count; i++) {
 		const char *equals = strchrnul(settings[i], '=');
-		const struct field *field = field_named(settings[i], (size_t)(equals - settings[i]));
+		size_t length = (size_t)(equals - settings[i]);
+		const struct field *field = field_named(settings[i], length);
 		__le64 value = cpu_to_le64(number(*equals ? equals + 1 : equals));
 
 		memcpy(unit->bytes + field->offset, &value, field->size);
@@ -133,7 +134,8 @@ static u64 random_unit(const struct larder_superblock *super)
 	case 0:
 		return random_below(2);
 	case 1:
-		return le64_to_cpu(super->dw_start) + random_below(1 + le32_to_cpu(super->dw_pages));
+		return le64_to_cpu(super->dw_start) +
+		       random_below(1 + le32_to_cpu(super->dw_pages));
 	case 2:
 		return le64_to_cpu(super->journal_start) +
 		       random_below(le32_to_cpu(super->journal_blocks));
@@ -209,7 +211,8 @@ int main(int argc, char **argv)
 	at = argc > 3 ? number(argv[3]) : 0;
 	if (!strcmp(operation, "get") && argc == 5) {
 		transfer(false, at);
-		printf("%llu\n", (unsigned long long)field_get(field_named(argv[4], strlen(argv[4]))));
+		printf("%llu\n",
+		       (unsigned long long)field_get(field_named(argv[4], strlen(argv[4]))));
 	} else if (!strcmp(operation, "set") && argc > 4) {
 		set_fields(at, argv + 4, argc - 4);
 	} else if (!strcmp(operation, "damage") && argc == 4) {
