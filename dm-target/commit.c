@@ -26,7 +26,6 @@ static bool has_work(struct larder_committer *k)
 	       !list_empty(&k->intent_waiters) || !list_empty(&k->forgets) || k->destaged;
 }
 
-
 static void add_waiter(struct larder_cache *c, struct larder_io *io, struct list_head *list)
 {
 	struct larder_committer *k = &c->committer;
@@ -395,13 +394,13 @@ static int round_write(struct larder_cache *c, struct round *r)
 		if (!owed_done)
 			owed_done = gather_slots(c, r, &c->map.changed, &cursor, false);
 		if (owed_done && !lazy_done) {
+			/* nothing gathered: the journal is too full for optional records */
 			lazy_done = !r->lazy || !origin_synced(c, r) ||
 				gather_slots(c, r, &c->map.lazy, &lazy_cursor, true) ||
-				!metadata_commit_count(c->metadata);	/* too full for optional ones */
+				!metadata_commit_count(c->metadata);
 		}
-		if (owed_done && lazy_done) {
+		if (owed_done && lazy_done)
 			last = gather_withdrawn(c, &cleared);
-		}
 		err = write_commit(c, r);
 		if (err) {
 			commit_failed(c);

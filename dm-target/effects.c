@@ -88,7 +88,7 @@ int larder_flush_devices(struct larder_cache *c, unsigned int devices)
 {
 	struct larder_transfer t;
 
-	/* two parts of one SSD need one flush only, but telling them apart is the disk's business */
+	/* two parts of one SSD need only one, but the second costs it next to nothing */
 	larder_transfer_init(&t);
 	if (devices & DEVICE_METADATA)
 		flush_one(c, &t, c->metadata_dev);

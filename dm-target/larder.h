@@ -186,7 +186,7 @@ struct larder_cache {
 	const struct policy_ops *policy_ops;
 	struct module *policy_owner;
 	void *policy_memory;
-	spinlock_t policy_lock;
+	spinlock_t policy_lock;		/* around every call into the policy */
 
 	struct larder_committer committer;
 	struct workqueue_struct *commit_queue;	/* ordered: the metadata worker */
@@ -194,7 +194,7 @@ struct larder_cache {
 	struct workqueue_struct *copy_queue;	/* fills, merges, destage */
 	struct workqueue_struct *discard_queue;	/* discards: they wait for the others */
 
-	spinlock_t rerun_lock;
+	spinlock_t rerun_lock;		/* guards rerun */
 	struct list_head rerun;		/* struct larder_io that may go on */
 	struct work_struct rerun_work;
 	struct work_struct supply_work;
@@ -284,7 +284,7 @@ void larder_write_both(struct larder_cache *c, struct bio *bio, const struct ext
 
 /* fill.c */
 void larder_fill(struct larder_cache *c, struct bio *bio, struct larder_io *io);
-/* Copies grains of a FILLING slot in from the origin and marks them dirty, then runs the bio again. */
+/* Copies grains of a FILLING slot in from the origin, marks them dirty, and runs the bio again. */
 void larder_copy_in(struct larder_cache *c, struct bio *bio, u64 block, u32 slot, u64 grains);
 int larder_fill_init(struct larder_cache *c);
 void larder_fill_exit(struct larder_cache *c);

@@ -146,7 +146,7 @@ int larder_probe(struct larder_cache *c, char **error)
 		DMERR("%s: neither superblock verifies: see larder(8), check", name_of(c));
 		return -EUCLEAN;
 	case METADATA_TOO_NEW:
-		*error = "Metadata was written by a newer dm-larder, with features unknown to this one";
+		*error = "Metadata has features of a newer dm-larder, unknown to this one";
 		DMERR("%s: version %u, incompatible features 0x%llx", name_of(c),
 		      le32_to_cpu(metadata_super(c->metadata)->version),
 		      le64_to_cpu(metadata_super(c->metadata)->incompat));
@@ -298,8 +298,8 @@ static int load_all(struct larder_cache *c, bool blank)
 		return err;
 	err = slotmap_load_end(&c->map, metadata_formatted_slots(c->metadata), &block);
 	if (err) {
-		DMERR("%s: metadata names block %llu twice, or in a slot that cannot be", name_of(c),
-		      block);
+		DMERR("%s: metadata names block %llu twice, or in a slot that cannot be",
+		      name_of(c), block);
 		return err;
 	}
 	err = larder_policy_attach(c);

@@ -135,10 +135,12 @@ static int keep(struct larder_args *args, struct words *w)
 	at = args->echo;
 	word = args->words;
 	for (i = 0; i < w->argc; i++) {
+		size_t length = strlen(w->argv[i]) + 1;
+
 		at += sprintf(at, "%s%s", i ? " " : "", w->argv[i]);
-		strcpy(word, w->argv[i]);
+		memcpy(word, w->argv[i], length);
 		w->argv[i] = word;
-		word += strlen(word) + 1;
+		word += length;
 	}
 	return 0;
 }

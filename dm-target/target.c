@@ -140,7 +140,9 @@ static int construct(struct larder_cache *c, unsigned int argc, char **argv, cha
 	int err;
 
 	if (argc < 7) {
-		*error = "Expected: <metadata> <cache> <origin> <chunk sectors> <#features> [<feature>...] <policy> <#policy args> [<key> <value>...]";
+		*error = "Expected at least 7 arguments (the log says which)";
+		DMERR("expected <metadata> <cache> <origin> <chunk sectors> <#features> [<feature>...] <policy> <#policy args> [<key> <value>...], found %u words",
+		      argc);
 		return -EINVAL;
 	}
 	if (c->ti->begin) {
@@ -210,6 +212,7 @@ static void larder_dtr(struct dm_target *ti)
 
 static void start(struct larder_cache *c)
 {
+	c->last_io = jiffies;
 	WRITE_ONCE(c->running, true);
 	queue_delayed_work(c->run_queue, &c->tick_work, HZ);
 	queue_work(c->run_queue, &c->supply_work);

@@ -232,7 +232,7 @@ void slot_record(struct slotmap *map, u32 slot, bool origin_synced, struct larde
 
 void slot_record_failed(struct slotmap *map, u32 slot)
 {
-	/* whether the origin was flushed for it is no longer known; no lock: nobody else clears it */
+	/* whether the origin was flushed for it is unknown now; no lock: nobody else clears it */
 	WRITE_ONCE(map->slots[slot].unsynced_fill, 1);
 	hbitmap_set(&map->changed, slot);
 }

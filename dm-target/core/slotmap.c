@@ -17,7 +17,9 @@ static u64 hash_block(u64 block)
 
 static u32 region_shift_of(const struct geometry *g)
 {
-	return g->block_sectors < REGION_SECTORS ? (u32)ilog2(REGION_SECTORS / g->block_sectors) : 0;
+	if (g->block_sectors >= REGION_SECTORS)
+		return 0;
+	return (u32)ilog2(REGION_SECTORS / g->block_sectors);
 }
 
 static u32 nr_shards_of(u64 nr_slots)
@@ -265,7 +267,8 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
 	u64 block_flags = le64_to_cpu(entry->block_flags), block = block_flags & LARDER_BLOCK_MASK;
 	struct slot *s = &map->slots[slot];
 	bool used = block_flags & LARDER_ENTRY_USED;
-	u64 valid = used ? le64_to_cpu(entry->valid) : 0, dirty = used ? le64_to_cpu(entry->dirty) : 0;
+	u64 valid = used ? le64_to_cpu(entry->valid) : 0;
+	u64 dirty = used ? le64_to_cpu(entry->dirty) : 0;
 
 	if (slot >= map->nr_slots || (used && block >= map->g->nr_origin_blocks))
 		return -EUCLEAN;
@@ -289,13 +292,17 @@ void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_sl
 
 	for (slot = start; intent != LARDER_INTENT_NONE && slot < end; slot++) {
 		struct slot *s = &map->slots[slot];
-		struct slot_masks masks = { slot_valid(map, (u32)slot), slot_dirty(map, (u32)slot) };
+		struct slot_masks masks = {
+			.valid = slot_valid(map, (u32)slot),
+			.dirty = slot_dirty(map, (u32)slot),
+		};
 
 		if (!(intent_slots >> (slot - start) / LARDER_SLOTS_PER_INTENT_BIT & 1))
 			continue;
 		/* on disk, whatever is made of it: to be withdrawn */
 		hbitmap_set(&map->intent_live, slot_intent_group((u32)slot));
-		if (word_state(slot_word(map, (u32)slot)) == SLOT_FREE || masks.valid == masks.dirty)
+		if (word_state(slot_word(map, (u32)slot)) == SLOT_FREE ||
+		    masks.valid == masks.dirty)
 			continue;
 		if (intent == LARDER_INTENT_WRITE_BACK)
 			masks.dirty = masks.valid;

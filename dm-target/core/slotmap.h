@@ -206,12 +206,18 @@ u64 slotmap_region_left(const struct slotmap *map, u64 sector);
 
 /* --- lookup and holds: no lock --- */
 
-/* Where the block seems to be; SLOT_NONE may be wrong while chains move: look again under the lock. */
+/*
+ * Where the block seems to be.  SLOT_NONE may be wrong while chains move: look
+ * again under the lock.
+ */
 u32 slotmap_peek(const struct slotmap *map, u64 block);
 /* Shard lock.  Definite. */
 u32 slotmap_find(const struct slotmap *map, u64 block);
 
-/* A hold for reading what is valid; false when the slot does not hold the block (any more) or is FORGETTING. */
+/*
+ * A hold for reading what is valid; false when the slot does not hold the block
+ * (any more) or is FORGETTING.
+ */
 bool slot_hold_read(struct slotmap *map, u32 slot, u64 block);
 /* A hold for writing: VALID or DESTAGING only.  sole: refuse when there are other writers. */
 bool slot_hold_write(struct slotmap *map, u32 slot, u64 block, bool sole);
@@ -250,7 +256,10 @@ void slotmap_set_usable(struct slotmap *map, u64 slots);
 
 /* --- state changes: shard lock --- */
 
-/* A slot from slotmap_take_free() for a block that slotmap_find() did not find; writers: holds to begin with. */
+/*
+ * Gives a slot from slotmap_take_free() to a block that slotmap_find() did not
+ * find.  writers: holds to begin with.
+ */
 void slot_insert(struct slotmap *map, u32 slot, u64 block, enum slot_state state, u32 writers);
 
 #define NO_WRITERS 1u
@@ -268,9 +277,9 @@ void slot_unmap(struct slotmap *map, u32 slot);
  * FILLING slot): they are valid and dirty from now on.
  */
 void slot_written(struct slotmap *map, u32 slot, u64 grains);
-/* Clean data was put in; synced: the origin's copy is durable (I4).  owed: must be recorded (not lazily). */
+/* Clean data was put in.  synced: the origin's copy is durable (I4). */
 void slot_filled(struct slotmap *map, u32 slot, u64 grains, bool synced);
-/* Drops clean grains that may differ from the origin; a slot left empty is to be forgotten by the caller. */
+/* Drops those of the grains that are clean: they may differ from the origin. */
 void slot_drop(struct slotmap *map, u32 slot, u64 grains);
 /* Discard: drops everything, dirty or not; only for FORGETTING. */
 void slot_discard(struct slotmap *map, u32 slot);
@@ -286,7 +295,11 @@ bool slot_clean_begin(struct slotmap *map, u32 slot, u64 grains, u32 version);
 /* The commit that recorded them is durable, or has failed: they are dirty again. */
 void slot_clean_end(struct slotmap *map, u32 slot, u64 grains, bool durable);
 
-/* Fills in the record for a changed slot and marks it as unchanged; origin_synced: this commit flushes it or need not. */
+/*
+ * Fills in the record for a changed slot and marks it as unchanged.
+ * origin_synced: what was read from the origin so far is durable there, or will
+ * be by the flush of this commit.
+ */
 void slot_record(struct slotmap *map, u32 slot, bool origin_synced, struct larder_record *record);
 /* Its record was not written after all. */
 void slot_record_failed(struct slotmap *map, u32 slot);

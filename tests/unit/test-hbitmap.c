@@ -52,12 +52,9 @@ static unsigned long plain_next(const struct pair *p, unsigned long from)
 	unsigned long bit = from;
 
 	while (bit < p->bits) {
-		if (bit % 64 == 0 && !p->plain[bit / 64])
-			bit += 64;
-		else if (plain_test(p, bit))
+		if (plain_test(p, bit))
 			return bit;
-		else
-			bit++;
+		bit += bit % 64 == 0 && !p->plain[bit / 64] ? 64 : 1;
 	}
 	return HBITMAP_NONE;
 }

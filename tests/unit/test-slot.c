@@ -227,7 +227,7 @@ static void test_touch(void)
 	slot = fixture_slot(&f, SLOT_VALID, 1, 1);
 	for (i = 1; i < 6; i++) {
 		slot_touch(&f.map, slot);
-		CHECK_EQUAL(f.map.slots[slot].heat, min(i, (u32)f.map.heat_max));
+		CHECK_EQUAL(f.map.slots[slot].heat, min_t(u32, i, f.map.heat_max));
 	}
 	/* lately is this epoch and the one before, also when the counter runs over */
 	for (i = 0; i < 600; i++) {

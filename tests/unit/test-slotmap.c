@@ -57,7 +57,7 @@ static void check_memory(const struct fixture *f)
 
 	CHECK(used <= bytes);
 	CHECK(bytes - used < 64);
-	CHECK_EQUAL(map->wide != NULL, f->g.grains_per_block > 16);
+	CHECK_EQUAL(!!map->wide, f->g.grains_per_block > 16);
 	CHECK_EQUAL(map->nr_slots, f->g.nr_slots);
 	CHECK(is_power_of_2(map->nr_shards) && is_power_of_2(map->heads_per_shard));
 	CHECK((u64)map->nr_shards * map->heads_per_shard >= map->nr_slots);
