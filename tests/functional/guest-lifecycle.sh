@@ -389,8 +389,11 @@ test_journal_wrap() {
 	for round in 1 2 3; do
 		"$BIN/oracle-io" run $dev --journal "$work/j" --continue --ops 400 --threads 1 --hot 0 \
 			--sizes 4K..4K --mix 0,50,40,10,0,0 --seed "$round"
-		check_that "checkpoints" "$(larder_stat checkpoints) >= 2"
-		check_that "commits" "$(larder_stat commits) >= 100"
+		# Later rounds may find all dirty (I3: clean grains under an intent), with nothing to record.
+		if [[ $round == 1 ]]; then
+			check_that "checkpoints" "$(larder_stat checkpoints) >= 2"
+			check_that "commits" "$(larder_stat commits) >= 100"
+		fi
 		cut_and_recreate "$round"
 		"$BIN/oracle-io" verify $dev --journal "$work/j"
 	done

@@ -187,11 +187,7 @@ linear() {
 	dmsetup create "$1" --table "0 $4 linear $2 $3"
 }
 
-sectors_of() {
-	local name
-	name=$(realpath "$1")
-	echo $(($(<"/sys/class/block/${name##*/}/size")))
-}
+sectors_of() { blockdev --getsz "$1"; }
 
 # --- caches ---
 
