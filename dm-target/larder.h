@@ -179,6 +179,7 @@ struct larder_cache {
 	void *metadata_memory;
 	u64 generation;			/* of the superblock when we stopped */
 	bool loaded;
+	struct list_head open_list;	/* while it owns the metadata device */
 	bool running;			/* between resume and presuspend */
 	bool was_clean;			/* found an orderly stop at load */
 

@@ -329,8 +329,38 @@ static bool unchanged(struct larder_cache *c)
 	return same;
 }
 
+/* Caches between larder_open() and larder_close(): one for each metadata device. */
+static DEFINE_MUTEX(open_lock);
+static LIST_HEAD(open_caches);
+
+static int claim_metadata(struct larder_cache *c)
+{
+	struct larder_cache *other;
+	int err = 0;
+
+	mutex_lock(&open_lock);
+	list_for_each_entry(other, &open_caches, open_list)
+		if (other->metadata_dev->bdev == c->metadata_dev->bdev)
+			err = -EBUSY;
+	if (!err)
+		list_add(&c->open_list, &open_caches);
+	mutex_unlock(&open_lock);
+	if (err)
+		DMERR("%s: another active cache uses the same metadata device: suspend or remove it first",
+		      name_of(c));
+	return err;
+}
+
+static void release_metadata(struct larder_cache *c)
+{
+	mutex_lock(&open_lock);
+	list_del_init(&c->open_list);
+	mutex_unlock(&open_lock);
+}
+
 static int load_anew(struct larder_cache *c)
 {
+	bool dirty_before = c->loaded && atomic64_read(&c->map.nr_dirty);
 	struct geometry before = c->geometry;
 	char *error = NULL;
 	bool blank;
@@ -348,6 +378,12 @@ static int load_anew(struct larder_cache *c)
 		return -ESTALE;
 	}
 	blank = metadata_found(c->metadata) == METADATA_BLANK;
+	if (blank && dirty_before) {
+		/* I8: a new cache here would forget data that only the SSD has */
+		DMERR("%s: the metadata was wiped under a suspended cache with dirty blocks: put it back, or remove this table",
+		      name_of(c));
+		return -EUCLEAN;
+	}
 	c->was_clean = blank || (le32_to_cpu(metadata_super(c->metadata)->flags) &
 				 LARDER_SUPER_CLEAN);
 	larder_policy_detach(c);
@@ -357,13 +393,16 @@ static int load_anew(struct larder_cache *c)
 /* Brings the cache into a state in which requests may run. */
 int larder_open(struct larder_cache *c)
 {
-	int err;
+	int err = claim_metadata(c);
 
+	if (err)
+		return err;
 	if (c->loaded && unchanged(c))
 		err = activate(c);
 	else
 		err = load_anew(c);
 	if (err) {
+		release_metadata(c);
 		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
 		      err == -EUCLEAN ? ": it is damaged, see larder(8), check" : "");
 		return err;
@@ -375,6 +414,8 @@ int larder_open(struct larder_cache *c)
 	/* what a crash left open is recorded before the first request (I3) */
 	err = larder_commit_now(c, true);
 	larder_commit_stop(c, false);
+	if (err)
+		release_metadata(c);
 	if (!err && !c->was_clean)
 		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
 		       name_of(c), atomic64_read(&c->map.nr_used),
@@ -397,4 +438,5 @@ void larder_close(struct larder_cache *c)
 		DMERR("%s: cannot record an orderly stop (%d): the next start recovers", name_of(c),
 		      err);
 	c->generation = metadata_generation(c->metadata);
+	release_metadata(c);
 }

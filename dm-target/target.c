@@ -189,6 +189,7 @@ static int larder_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	spin_lock_init(&c->policy_lock);
 	spin_lock_init(&c->rerun_lock);
 	INIT_LIST_HEAD(&c->rerun);
+	INIT_LIST_HEAD(&c->open_list);
 	larder_commit_init(c);
 	err = construct(c, argc, argv, &error);
 	if (err) {
