@@ -297,6 +297,30 @@ test_tampered_while_suspended() {
 	log_has "resume on foreign metadata" "larder: 253:"
 }
 
+# I8: what only the SSD has is not forgotten because the metadata is gone.
+test_wiped_while_suspended() {
+	default_disks
+	create
+	freeze_origin
+	write_tags $dev 0 64 1
+	dmsetup suspend cache
+	dd if=/dev/zero of=$meta bs=4096 count=1 oflag=direct status=none
+	log_mark
+	fails "resume over wiped metadata" dmsetup resume cache
+	log_has "resume over wiped metadata" "the metadata was wiped under a suspended cache with dirty blocks"
+}
+
+test_active_twice() {
+	default_disks
+	create
+	log_mark
+	fails "a second active cache" dmsetup create second --table "$(table_line)"
+	log_has "a second active cache" "another active cache uses the same metadata device"
+	dmsetup remove second 2>/dev/null || true
+	write_tags $dev 0 64 1
+	check "the first goes on" "1:64" "$(tags $dev 0 64)"
+}
+
 test_other_instance_meanwhile() {
 	default_disks
 	create
@@ -463,8 +487,8 @@ test_xfs() {
 }
 
 tests=(status_line table_echo suspend_resume reload remove_and_create unclean_stop cleaner write_through flush_cost
-	fua write_miss fill tampered_while_suspended other_instance_meanwhile module_in_use two_caches discard
-	journal_wrap tiny_caches)
+	fua write_miss fill tampered_while_suspended wiped_while_suspended active_twice other_instance_meanwhile
+	module_in_use two_caches discard journal_wrap tiny_caches)
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 short) ;;
