@@ -248,6 +248,7 @@ void larder_free_args(struct larder_args *args);
 int larder_probe(struct larder_cache *c, char **error);
 int larder_open(struct larder_cache *c);
 void larder_close(struct larder_cache *c);
+void larder_release_metadata(struct larder_cache *c);
 void larder_unload(struct larder_cache *c);
 
 /* effects.c: process context */

@@ -351,7 +351,8 @@ static int claim_metadata(struct larder_cache *c)
 	return err;
 }
 
-static void release_metadata(struct larder_cache *c)
+/* Also for one that owns none. */
+void larder_release_metadata(struct larder_cache *c)
 {
 	mutex_lock(&open_lock);
 	list_del_init(&c->open_list);
@@ -402,7 +403,7 @@ int larder_open(struct larder_cache *c)
 	else
 		err = load_anew(c);
 	if (err) {
-		release_metadata(c);
+		larder_release_metadata(c);
 		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
 		      err == -EUCLEAN ? ": it is damaged, see larder(8), check" : "");
 		return err;
@@ -415,7 +416,7 @@ int larder_open(struct larder_cache *c)
 	err = larder_commit_now(c, true);
 	larder_commit_stop(c, false);
 	if (err)
-		release_metadata(c);
+		larder_release_metadata(c);
 	if (!err && !c->was_clean)
 		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
 		       name_of(c), atomic64_read(&c->map.nr_used),
@@ -438,5 +439,5 @@ void larder_close(struct larder_cache *c)
 		DMERR("%s: cannot record an orderly stop (%d): the next start recovers", name_of(c),
 		      err);
 	c->generation = metadata_generation(c->metadata);
-	release_metadata(c);
+	larder_release_metadata(c);
 }

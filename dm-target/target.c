@@ -104,6 +104,7 @@ static void destroy(struct larder_cache *c)
 	larder_fill_exit(c);
 	bioset_exit(&c->bios);
 	larder_policy_close(c);
+	larder_release_metadata(c);
 	larder_unload(c);
 	vfree(c->metadata_memory);
 	if (c->metadata_dev)
