@@ -395,13 +395,12 @@ static int load_anew(struct larder_cache *c)
 int larder_open(struct larder_cache *c)
 {
 	int err = claim_metadata(c);
+	bool anew;
 
 	if (err)
 		return err;
-	if (c->loaded && unchanged(c))
-		err = activate(c);
-	else
-		err = load_anew(c);
+	anew = !c->loaded || !unchanged(c);
+	err = anew ? load_anew(c) : activate(c);
 	if (err) {
 		larder_release_metadata(c);
 		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
@@ -414,14 +413,18 @@ int larder_open(struct larder_cache *c)
 	c->committer.cache_dirty_flushed = ~0ull;
 	/* what a crash left open is recorded before the first request (I3) */
 	err = larder_commit_now(c, true);
-	larder_commit_stop(c, false);
-	if (err)
+	if (err) {
+		/* the metadata may be somebody else's from here on: the worker must rest */
+		larder_commit_stop(c, true);
 		larder_release_metadata(c);
-	if (!err && !c->was_clean)
+		return err;
+	}
+	larder_commit_stop(c, false);
+	if (anew && !c->was_clean)
 		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
 		       name_of(c), atomic64_read(&c->map.nr_used),
 		       atomic64_read(&c->map.nr_dirty));
-	return err;
+	return 0;
 }
 
 /* Makes everything durable and marks the stop as orderly: the last I/O of this table. */
