@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "image.h"
+#include "output.h"
 
 #define LL(n) ((unsigned long long)(n))
 
@@ -135,21 +136,6 @@ static void print_text(const struct check *check, int verdict)
 
 /* --- JSON --- */
 
-static void add_number(struct json_object *o, const char *key, u64 value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void add_bool(struct json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
-
 static void add_contents(struct json_object *o, const struct image *image)
 {
 	const struct larder_superblock *sb = metadata_super(image->md);
@@ -216,9 +202,7 @@ static void print_json(const struct check *check, int verdict)
 		   image->nr_damages[SEVERITY_SPARE]);
 	add_number(o, "notes", image->nr_damages[SEVERITY_NOTE]);
 	json_object_object_add(o, "reports", damages_array(image));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	print_object(o);
 }
 
 /* --- the command --- */

@@ -7,23 +7,9 @@
 #include <json-c/json.h>
 
 #include "dump.h"
+#include "output.h"
 
 #define LL(n) ((unsigned long long)(n))
-
-static void add_number(struct json_object *o, const char *key, u64 value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void add_bool(struct json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
 
 static void add_super(struct json_object *o, const struct image *image)
 {
