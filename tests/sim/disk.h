@@ -59,6 +59,8 @@ struct sim_domain {
 	u8 *data;
 	size_t nr_data, data_room;
 	size_t nr_fixed;	/* of the units: durable already, only here to keep the order */
+	size_t nr_flying;	/* of the units: handed in by sim_disk_in_flight() */
+	bool zeroed;		/* some units have touched no page */
 };
 
 struct sim_disk {
@@ -105,8 +107,9 @@ u32 sim_disk_write_torn(struct sim_disk *disk, u64 sector, const void *data, u32
 			struct sim_rng *rng);
 
 /*
- * Crashes are of the whole domain.  First the writes in flight are handed in;
- * they count as the last pending ones.  Afterwards nothing is pending.
+ * Crashes are of the whole domain.  First the writes in flight are handed in (`data` NULL: zeros);
+ * they count as the last pending ones, and nothing but a crash may follow.  Afterwards nothing is
+ * pending.  Returns the mood that it was.
  */
 void sim_disk_in_flight(struct sim_disk *disk, u64 sector, const void *data, u32 nr);
 enum sim_mood sim_disk_crash(struct sim_disk *disk, struct sim_rng *rng, enum sim_mood mood);
