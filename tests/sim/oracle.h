@@ -44,7 +44,7 @@ struct oracle {
 	u64 sectors;
 	struct oracle_sector *states;
 	u64 next_id;
-	u64 crashed_at;		/* what began before is void */
+	u64 crashed_at, crash_id;	/* what began before is void */
 
 	/*
 	 * Set by the caller.  A failed write that a read has shown not to be there may still
