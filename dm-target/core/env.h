@@ -47,4 +47,17 @@
 #define core_broken(cond) core_warn_on(cond)
 #define core_assert(cond) ((void)core_warn_on(!(cond)))
 
+/*
+ * For the simulator, and nothing anywhere else: core_point() is a place where
+ * others may come in between, core_unlikely() makes happen, once in so many
+ * times, what is legal here but hardly ever the case.
+ */
+#ifdef CORE_SIMULATED
+void core_point(void);
+bool core_unlikely(u32 one_in);
+#else
+static inline void core_point(void) { }
+static inline bool core_unlikely(u32 one_in) { return false; }
+#endif
+
 #endif

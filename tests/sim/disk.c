@@ -325,10 +325,10 @@ static void write_sectors(struct sim_disk *disk, u64 sector, const void *data, u
 		add_unit(disk, kind, sector, data, nr)->fixed = true;
 		disk->domain->nr_fixed++;
 		put(disk, DURABLE, sector, data, nr);
-		put(disk, NEWEST_IF_DIRTY, sector, data, nr);
+		/* all of its pages are dirty now: a later one must not be undone by this */
+		put(disk, NEWEST, sector, data, nr);
 	} else {
 		put(disk, DURABLE, sector, data, nr);
-		put(disk, NEWEST_IF_DIRTY, sector, data, nr);
 	}
 }
 
@@ -564,7 +564,8 @@ void sim_disk_host_crash(struct sim_disk *disk, struct sim_rng *rng)
 	u8 *data = zalloc(domain->nr_data, 1);
 
 	disk->stats.crashes++;
-	memcpy(units, domain->units + first, nr * sizeof(*units));
+	if (nr)
+		memcpy(units, domain->units + first, nr * sizeof(*units));
 	if (domain->nr_data)
 		memcpy(data, domain->data, domain->nr_data);
 	domain->nr_units = first;

@@ -742,7 +742,7 @@ void oracle_describe(const struct oracle *o, u64 sector, FILE *out)
 {
 	u64 id = o->next_id > NR_OPS ? o->next_id - NR_OPS : 1;
 	const struct oracle_version *v;
-	char kept[sizeof(message)];
+	static char kept[sizeof(message)];
 
 	memcpy(kept, message, sizeof(message)); /* the reason why we are asked, probably */
 	fprintf(out, "sector %" PRIu64 " may hold:\n", sector);

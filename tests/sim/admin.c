@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The administrator: boots, manages the cache while users work, stops it in
+ * order or takes it away for good; and the fate that breaks devices.
+ */
+#include "larder.h"
+
+#include "kernel/memory.h"
+#include "kernel/sched.h"
+#include "world.h"
+
+#define PATIENCE 40	/* attempts, the last ones without faults */
+
+static const char *pick_policy(void)
+{
+	static const char *const names[] = { "s3fifo", "s3fifo", "default", "smq", "cleaner" };
+
+	return names[world_below(ARRAY_SIZE(names))];
+}
+
+static void make_line(char *line, size_t size, bool write_back, const char *policy)
+{
+	const char *mode = write_back ? "writeback" : "writethrough";
+
+	switch (world_below(3)) {
+	case 0:
+		snprintf(line, size, "metadata cache origin %u 1 %s %s 0",
+			 world.config.chunk_sectors, mode, policy);
+		break;
+	case 1:
+		snprintf(line, size, "metadata cache origin %u 2 metadata2 %s %s 2 migration_threshold 2048",
+			 world.config.chunk_sectors, mode, policy);
+		break;
+	default:
+		snprintf(line, size, "metadata cache origin %u 2 %s no_discard_passdown %s 0",
+			 world.config.chunk_sectors, mode, policy);
+		break;
+	}
+}
+
+/* Errors may have ended what was asked for: then it is tried again, at last without any. */
+static bool try_again(const char *what, int err, u32 *tries, const char *why)
+{
+	sim_log("admin: %s: %d %s", what, err, why ? why : "");
+	sched_note((u64)(s64)err);
+	if (!err)
+		return false;
+	if (devices.lost_its_way) {
+		world.gave_up = true;
+		sched_stop();
+	}
+	if (!world.errors_expected)
+		sim_fail("%s failed with %d (%s), and nothing had been broken", what, err,
+			 why ? why : "no reason given");
+	if (++*tries > PATIENCE / 2) {
+		devices_no_faults();
+		memory_fail_at(0);
+	}
+	if (*tries > PATIENCE)
+		sim_fail("%s still fails with %d (%s) long after the last fault", what, err,
+			 why ? why : "no reason given");
+	sim_sleep_ns(100000000);
+	return true;
+}
+
+static int load_table(u64 sectors, bool write_back, const char *policy, const char **why)
+{
+	char line[200];
+
+	make_line(line, sizeof(line), write_back, policy);
+	sim_log("admin: table %llu %s", (unsigned long long)sectors, line);
+	return sim_dm_load(world.md, sectors, line, why);
+}
+
+static void load_for_sure(u64 sectors, bool write_back, const char *policy)
+{
+	const char *why;
+	u32 tries = 0;
+
+	while (try_again("loading a table", load_table(sectors, write_back, policy, &why), &tries,
+			 why))
+		;
+}
+
+static void resume_for_sure(void)
+{
+	u32 tries = 0;
+
+	while (try_again("resuming", sim_dm_resume(world.md), &tries, NULL))
+		;
+}
+
+void admin_boot(void)
+{
+	u32 tries = 0;
+
+	while (try_again("loading the module", sim_module_init(), &tries, NULL))
+		;
+	if (world_may(WORLD_memory))
+		memory_fail_nowait(world_one_in(2) ? 5 + (u32)world_below(100) : 0);
+	world.md = sim_dm_create();
+	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	resume_for_sure();
+	judge_after_boot();
+}
+
+/* --- while users work --- */
+
+static void manage_suspend(void)
+{
+	if (!world_may(WORLD_suspend))
+		return;
+	sim_log("admin: suspend");
+	sim_dm_suspend(world.md, world_one_in(4));
+	sim_sleep_ns(world_below(50000000));
+	resume_for_sure();
+}
+
+static void manage_reload(void)
+{
+	bool write_back = world.write_back;
+	const char *policy = world.config.policy;
+	u64 sectors = world.sectors;
+
+	if (!world_may(WORLD_reload))
+		return;
+	if (world_may(WORLD_modes) && world_one_in(2))
+		write_back = !write_back;
+	if (world_may(WORLD_policies) && world_one_in(2))
+		policy = pick_policy();
+	if (world_may(WORLD_resize) && world_one_in(4)) {
+		sectors = min(sectors + world_below(2048), world.config.origin_sectors);
+		oracle_resize(&world.oracle, sectors, ++world.tick);
+	}
+	load_for_sure(sectors, write_back, policy);
+	if (world_one_in(8)) {
+		sim_dm_clear(world.md);
+		load_for_sure(sectors, write_back, policy);
+	}
+	sim_dm_suspend(world.md, false);
+	resume_for_sure();
+	world.sectors = sectors;
+	world.write_back = write_back;
+}
+
+static void manage_look(void)
+{
+	char text[4096];
+
+	sim_dm_status(world.md, world_one_in(3) ? STATUSTYPE_TABLE : STATUSTYPE_INFO,
+		      world_one_in(2) ? DM_STATUS_NOFLUSH_FLAG : 0, text,
+		      world_one_in(4) ? 1 + (u32)world_below(64) : sizeof(text));
+	sim_dm_message(world.md, world_one_in(2) ? "stats" : "migration_threshold 100", text,
+		       sizeof(text));
+}
+
+static void manage(void)
+{
+	switch (world_below(8)) {
+	case 0: case 1:
+		manage_suspend();
+		break;
+	case 2: case 3:
+		manage_reload();
+		break;
+	default:
+		manage_look();
+		break;
+	}
+}
+
+/* --- faults --- */
+
+static u32 rate(struct sim_rng *rng)
+{
+	return 2 + (u32)sim_rng_below(rng, 1u << (2 + sim_rng_below(rng, 8)));
+}
+
+static void break_something(void)
+{
+	struct sim_rng *rng = &world.fault_rng;
+	struct backing *b = &devices.dev[sim_rng_below(rng, NR_DEVICES)];
+	struct device_faults *f = &b->faults;
+
+	switch (sim_rng_below(rng, 8)) {
+	case 0: case 1: case 2:
+		if (!world_may(WORLD_errors))
+			return;
+		f->error_one_in[sim_rng_below(rng, NR_KINDS)] = rate(rng);
+		break;
+	case 3:
+		if (!world_may(WORLD_bad_sectors))
+			return;
+		f->bad_start = sim_rng_below(rng, b->bdev.sectors);
+		f->bad_end = f->bad_start + 1 + sim_rng_below(rng, 64);
+		break;
+	case 4:
+		if (!world_may(WORLD_loss))
+			return;
+		f->dead = true;
+		break;
+	case 5:
+		if (!world_may(WORLD_misdirected) || b != &devices.dev[DEV_METADATA])
+			return;
+		f->misdirected_one_in = 4 * rate(rng);
+		break;
+	case 6:
+		if (world_may(WORLD_slow))
+			f->slow_one_in = rate(rng);
+		return;
+	default:
+		if (!world_may(WORLD_memory))
+			return;
+		memory_fail_at(1 + sim_rng_below(rng, 200));
+		break;
+	}
+	sim_log("fate: %s", b->bdev.name);
+	world.errors_expected = true;
+}
+
+static void fate(void *unused)
+{
+	struct sim_rng *rng = &world.fault_rng;
+	u32 n = 1 + (u32)sim_rng_below(rng, 4);
+
+	(void)unused;
+	while (n--) {
+		sim_sleep_ns(sim_rng_below(rng, 1ull << (20 + sim_rng_below(rng, 12))));
+		break_something();
+		sim_sleep_ns(sim_rng_below(rng, 1ull << (20 + sim_rng_below(rng, 12))));
+		devices_no_faults();
+		memory_fail_at(0);
+	}
+}
+
+void admin_plan_faults(void)
+{
+	struct sim_rng *rng = &world.fault_rng;
+
+	world.errors_expected = false;
+	if (sim_rng_below(rng, 2))
+		return;
+	if (!sim_rng_below(rng, 3))
+		break_something();	/* already while it boots */
+	sched_spawn("fate", fate, NULL, false);
+}
+
+/* --- the end of a round --- */
+
+static void stop_in_order(void)
+{
+	sim_log("admin: remove");
+	sim_dm_remove(world.md);
+	world.md = NULL;
+	sim_module_exit();
+	if (memory_in_use())
+		sim_fail("%llu bytes are left behind by the module",
+			 (unsigned long long)memory_in_use());
+	judge_before_crash();
+}
+
+static int read_origin(void *context, u64 sector, void *buffer)
+{
+	(void)context;
+	sim_disk_read(&devices.dev[DEV_ORIGIN].disk, sector, buffer, 1);
+	return 0;
+}
+
+/* Everything is written back, the cache is taken away: the origin alone has it all. */
+void admin_detach(void)
+{
+	struct larder_cache *c;
+	const char *wrong;
+	u32 tries;
+
+	load_for_sure(world.sectors, true, "cleaner");
+	resume_for_sure();
+	c = world_cache();
+	for (tries = 0; atomic64_read(&c->map.nr_dirty); tries++) {
+		if (tries > 6000 && !world.errors_expected)
+			sim_fail("%lld slots stay dirty", (long long)atomic64_read(&c->map.nr_dirty));
+		sim_sleep_ns(100000000);
+	}
+	judge_all_clean();
+	stop_in_order();
+	judge_forget();
+	wrong = devices.lost_its_way ? NULL :
+		oracle_check_all(&world.oracle, read_origin, NULL, ++world.tick);
+	if (wrong)
+		sim_fail("the origin alone, after detaching: %s", wrong);
+	/* as LVM does: what is blank is a new cache */
+	sim_disk_zero(&devices.dev[DEV_METADATA].disk, 0, 8, true);
+	sim_disk_flush(&devices.dev[DEV_METADATA].disk);
+	users_bypass();
+}
+
+void admin_round(void *unused)
+{
+	bool clean_stop = world_may(WORLD_clean_stop) && world_one_in(3);
+	bool detach = world_may(WORLD_detach) && world_one_in(6);
+
+	(void)unused;
+	admin_plan_faults();
+	admin_boot();
+	if (world_one_in(3))
+		users_read_all();
+	users_start(world.config.users, world.config.ops);
+	while (world.users_left) {
+		sim_sleep_ns(world_below(1ull << (20 + world_below(10))));
+		if (world_may(WORLD_manage) && world.users_left && world_one_in(3))
+			manage();
+	}
+	devices_no_faults();
+	memory_fail_at(0);
+	memory_fail_nowait(0);
+	users_write_succeeds();
+	if (detach || world.round + 1 == world.config.rounds)
+		admin_detach();
+	else if (clean_stop)
+		stop_in_order();
+	world.round_over = true;
+	sched_stop();
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The three devices below the cache: timing, faults, and the power switch,
+ * around the stores of disk.h.
+ */
+#ifndef SIM_DEVICES_H
+#define SIM_DEVICES_H
+
+#include "disk.h"
+#include "kernel/kernel.h"
+
+enum device_name {
+	DEV_METADATA,
+	DEV_CACHE,
+	DEV_ORIGIN,
+	NR_DEVICES,
+};
+
+enum io_kind {
+	KIND_READ,
+	KIND_WRITE,
+	KIND_FLUSH,
+	KIND_DISCARD,
+	NR_KINDS,
+};
+
+enum topology {
+	THREE_DRIVES,		/* three volatile caches */
+	ONE_SSD,		/* cache and metadata share a drive and its cache */
+	NOTHING_VOLATILE,
+	NR_TOPOLOGIES,
+};
+
+/* What a failed write has left behind. */
+struct device_faults {
+	u32 error_one_in[NR_KINDS];	/* 0: never */
+	u32 slow_one_in;		/* a latency spike */
+	u32 misdirected_one_in;		/* reads and writes that hit another place */
+	u64 bad_start, bad_end;		/* sectors that cannot be read until they are written */
+	bool dead;
+};
+
+struct backing {
+	struct block_device bdev;
+	struct sim_disk disk;
+	struct device_faults faults;
+	struct list_head in_flight;	/* struct bio */
+	u64 latency_ns, spread_ns;
+	u64 nr_ios, nr_errors;
+};
+
+struct devices {
+	struct backing dev[NR_DEVICES];
+	struct sim_domain ssd;		/* in ONE_SSD */
+	enum topology topology;
+	struct sim_rng rng;		/* faults */
+	u64 nr_events;			/* I/O begun or ended */
+	u64 stop_at;			/* at this event the run ends (a crash); 0: never */
+	bool stopped;			/* that has happened */
+	u64 nr_faultable, fail_at;	/* the n-th I/O on any device fails; 0: none */
+	bool has_failed;
+	bool lost_its_way;		/* a misdirected write has happened: damage is legitimate */
+	/* called after every write to the metadata device that took effect */
+	void (*metadata_written)(void *context);
+	void (*event)(void *context);
+	void *context;
+};
+
+extern struct devices devices;
+
+struct device_sizes {
+	u64 sectors[NR_DEVICES];
+};
+
+void devices_init(enum topology topology, const struct device_sizes *sizes, bool fua, u64 seed);
+void devices_free(void);
+/* The power goes: I/O in flight is torn, what is volatile is lost in part. */
+void devices_crash(struct sim_rng *rng);
+/* The host dies, the drives keep their power. */
+void devices_host_crash(struct sim_rng *rng);
+void devices_no_faults(void);
+
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Users: tasks that read, write, flush and discard, and tell the oracle.
+ */
+#include "kernel/sched.h"
+#include "world.h"
+
+#define BIG_SECTORS 2048u
+
+enum what { READ, WRITE, FLUSH, DISCARD };
+
+struct op {
+	struct sim_request request;
+	enum what what;
+	u64 id;			/* the oracle's, of a write or discard */
+	u64 flush_id;
+	u64 begin;		/* of a read */
+	bool ended;
+	struct wait_queue waiter;
+};
+
+static void check_error(const struct op *op)
+{
+	static const char *const names[] = { "read", "write", "flush", "discard" };
+
+	if (op->request.status && !world.errors_expected)
+		sim_fail("%s of %llu+%u failed with %u, and nothing had been broken",
+			 names[op->what], (unsigned long long)op->request.sector,
+			 op->request.sectors, op->request.status);
+}
+
+static void judge_read(const struct op *op)
+{
+	const struct sim_request *r = &op->request;
+	const char *wrong;
+
+	if (r->status || devices.lost_its_way)
+		return;
+	wrong = oracle_read_end(&world.oracle, r->sector, r->sectors, r->data, op->begin,
+				++world.tick);
+	if (!wrong)
+		return;
+	if (world.options.trace)
+		oracle_describe(&world.oracle, r->sector, stdout);
+	sim_fail("read of %llu+%u: %s", (unsigned long long)r->sector, r->sectors, wrong);
+}
+
+static void op_done(struct sim_request *r)
+{
+	struct op *op = r->context;
+	bool ok = !r->status;
+
+	world.nr_ops++;
+	sim_log("user's %llu+%u ends with %u", (unsigned long long)r->sector, r->sectors,
+		r->status);
+	sched_note((u64)r->status << 32 | op->what);
+	check_error(op);
+	switch (op->what) {
+	case READ:
+		judge_read(op);
+		break;
+	case WRITE:
+		oracle_write_end(&world.oracle, op->id, ok, ++world.tick);
+		break;
+	case DISCARD:
+		oracle_discard_end(&world.oracle, op->id, ok, ++world.tick);
+		break;
+	case FLUSH:
+		break;
+	}
+	if (op->flush_id) {
+		oracle_flush_end(&world.oracle, op->flush_id, ok, ++world.tick);
+		if (ok)
+			judge_flush_ended(op->flush_id);
+	}
+	op->ended = true;
+	sim_wake(&op->waiter);
+}
+
+static void begin_op(struct op *op)
+{
+	struct sim_request *r = &op->request;
+	bool fua = r->opf & REQ_FUA;
+
+	r->context = op;
+	r->done = op_done;
+	INIT_LIST_HEAD(&op->waiter.waiters);
+	if (r->opf & REQ_PREFLUSH) {
+		op->flush_id = oracle_flush_begin(&world.oracle, ++world.tick);
+		judge_flush_begins(op->flush_id);
+	}
+	switch (op->what) {
+	case READ:
+		op->begin = oracle_read_begin(&world.oracle, ++world.tick);
+		break;
+	case WRITE:
+		op->id = oracle_write_begin(&world.oracle, r->sector, r->sectors, fua,
+					    ++world.tick);
+		oracle_fill(&world.oracle, op->id, r->sector, r->sectors, r->data);
+		break;
+	case DISCARD:
+		op->id = oracle_discard_begin(&world.oracle, r->sector, r->sectors, ++world.tick);
+		break;
+	case FLUSH:
+		break;
+	}
+	sim_log("user: op %x of %llu+%u (write %llu)", r->opf, (unsigned long long)r->sector,
+		r->sectors, (unsigned long long)op->id);
+}
+
+/* Any offset in its first page, as users' memory has. */
+static u8 *get_memory(u32 sectors, void **base)
+{
+	u32 offset = (u32)world_below(8) * 512;
+
+	*base = NULL;
+	while (!*base)
+		*base = sim_alloc((size_t)sectors * 512 + PAGE_SIZE, PAGE_SIZE, false, GFP_NOWAIT);
+	return (u8 *)*base + offset;
+}
+
+static void run_op(struct op *op)
+{
+	void *base = NULL;
+
+	if (op->what == READ || op->what == WRITE)
+		op->request.data = get_memory(op->request.sectors, &base);
+	begin_op(op);
+	sim_dm_submit(world.md, &op->request);
+	while (!op->ended)
+		sim_wait(&op->waiter, "a user's I/O");
+	sim_free(base);
+}
+
+/* --- what they do --- */
+
+static u32 pick_sectors(void)
+{
+	switch (world_below(10)) {
+	case 0:
+		if (world_may(WORLD_big_io))
+			return 1 + (u32)world_below(BIG_SECTORS);
+		return 8;
+	case 1: case 2: case 3:
+		return 1 + (u32)world_below(16);
+	case 4: case 5:
+		return 1 + (u32)world_below(128);
+	default:
+		return 8u << world_below(4);
+	}
+}
+
+static void pick_place(struct sim_request *r)
+{
+	u64 limit = world.sectors, at;
+
+	if (!world_one_in(5))
+		limit = max(limit * world.config.hot_percent / 100, 1ull);
+	at = world_below(limit);
+	r->sectors = pick_sectors();
+	if (!world_one_in(3)) {
+		at &= ~7ull;
+		r->sectors = ALIGN(r->sectors, 8);
+	}
+	r->sector = at;
+	r->sectors = (u32)min((u64)r->sectors, world.sectors - at);
+}
+
+static void pick_op(struct op *op)
+{
+	struct sim_request *r = &op->request;
+	u64 dice = world_below(100);
+
+	pick_place(r);
+	if (dice < 50) {
+		op->what = WRITE;
+		r->opf = REQ_OP_WRITE;
+		if (world_may(WORLD_fua) && world_one_in(12))
+			r->opf |= REQ_FUA;
+		if (world_may(WORLD_flush) && world_one_in(20))
+			r->opf |= REQ_PREFLUSH;
+	} else if (dice < 87) {
+		op->what = READ;
+		r->opf = REQ_OP_READ;
+	} else if (dice < 96 && world_may(WORLD_flush)) {
+		op->what = FLUSH;
+		r->opf = REQ_OP_WRITE | REQ_PREFLUSH;
+		r->sector = 0;
+		r->sectors = 0;
+	} else if (dice >= 96 && world_may(WORLD_discard)) {
+		op->what = DISCARD;
+		r->opf = REQ_OP_DISCARD;
+	} else {
+		op->what = READ;
+		r->opf = REQ_OP_READ;
+	}
+}
+
+static void user(void *arg)
+{
+	u32 ops = (u32)(uintptr_t)arg;
+
+	while (ops-- && !world.stopping) {
+		struct op op = { 0 };
+
+		while (world.users_paused)
+			sim_sleep_ns(1000000);
+		pick_op(&op);
+		run_op(&op);
+		if (world_one_in(8))
+			sim_sleep_ns(world_below(world_one_in(10) ? 1500000000 : 20000000));
+	}
+	if (!--world.users_left)
+		sim_wake(&world.users_gone);
+}
+
+void users_start(u32 nr, u32 ops)
+{
+	u32 i;
+
+	INIT_LIST_HEAD(&world.users_gone.waiters);
+	world.users_left = nr;
+	world.stopping = false;
+	world.users_paused = false;
+	for (i = 0; i < nr; i++)
+		sched_spawn("user", user, (void *)(uintptr_t)ops, false);
+}
+
+void users_read_all(void)
+{
+	u64 at;
+
+	for (at = 0; at < world.sectors; at += BIG_SECTORS) {
+		struct op op = {
+			.what = READ,
+			.request = {
+				.opf = REQ_OP_READ,
+				.sector = at,
+				.sectors = (u32)min((u64)BIG_SECTORS, world.sectors - at),
+			},
+		};
+
+		run_op(&op);
+	}
+}
+
+void users_write_succeeds(void)
+{
+	u32 tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		struct op op = {
+			.what = WRITE,
+			.request = { .opf = REQ_OP_WRITE | REQ_FUA, .sectors = 8 },
+		};
+
+		op.request.sector = world_below(world.sectors / 8) * 8;
+		run_op(&op);
+		if (!op.request.status)
+			return;
+		sim_sleep_ns(500000000);
+	}
+	sim_fail("writes still fail long after the last fault");
+}
+
+void users_bypass(void)
+{
+	struct backing *origin = &devices.dev[DEV_ORIGIN];
+	u32 n;
+
+	for (n = 0; n < 20; n++) {
+		struct sim_request r = { 0 };
+		u8 *data;
+		u64 id;
+
+		pick_place(&r);
+		data = malloc((size_t)r.sectors * 512);
+		id = oracle_write_begin(&world.oracle, r.sector, r.sectors, true, ++world.tick);
+		oracle_fill(&world.oracle, id, r.sector, r.sectors, data);
+		sim_disk_write(&origin->disk, r.sector, data, r.sectors, true);
+		sim_disk_flush(&origin->disk);
+		oracle_write_end(&world.oracle, id, true, ++world.tick);
+		free(data);
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One seed: a machine with three drives and a cache on them, its users, and
+ * what befalls them.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "devices.h"
+#include "oracle.h"
+
+struct larder_cache;
+
+/* What a seed may do; each can be switched off, to shrink a failure. */
+#define WORLD_FEATURES(X) \
+	X(crashes) X(host_crashes) X(errors) X(bad_sectors) X(loss) X(misdirected) X(slow) \
+	X(memory) X(preempt) X(unlikely) X(fua) X(flush) X(discard) X(manage) X(reload) \
+	X(modes) X(policies) X(resize) X(suspend) X(detach) X(clean_stop) X(big_io)
+
+enum world_feature {
+#define X(name) WORLD_##name,
+	WORLD_FEATURES(X)
+#undef X
+	NR_WORLD_FEATURES,
+};
+
+struct world_options {
+	u64 seed;
+	u32 without;		/* mask of features */
+	u32 rounds, users, ops;	/* at most; 0: as the seed says */
+	bool trace;
+};
+
+struct world_config {
+	enum topology topology;
+	bool fua;
+	u32 chunk_sectors;
+	u32 rounds, users, ops;
+	u64 origin_sectors, cache_sectors, metadata_sectors;
+	const char *policy;
+	bool write_back;
+	u32 hot_percent;	/* of the origin that most requests go to */
+	u32 preempt_one_in;
+};
+
+struct world {
+	struct world_options options;
+	struct world_config config;
+	struct sim_rng rng;	/* of what users and admins do */
+	struct sim_rng fault_rng, crash_rng;
+	struct oracle oracle;
+	u64 tick;		/* the oracle's clock */
+	struct mapped_device *md;
+	bool write_back;	/* by the live table */
+	u64 sectors;		/* of the cached device now */
+	u32 users_left;
+	struct wait_queue users_gone;
+	bool stopping;		/* users end */
+	bool users_paused;
+	bool round_over;
+	bool errors_expected;	/* a fault has been planned since the boot */
+	bool gave_up;		/* damage that was planted: nothing more to be learnt */
+	u32 round;
+	u64 nr_crashes, nr_ops;
+};
+
+extern struct world world;
+
+static inline bool world_may(enum world_feature f)
+{
+	return !(world.options.without >> f & 1);
+}
+
+static inline u64 world_below(u64 limit)
+{
+	return sim_rng_below(&world.rng, limit);
+}
+
+static inline bool world_one_in(u32 n)
+{
+	return world_below(n) == 0;
+}
+
+/* Runs the seed to its end; failures end in sim_fail(). */
+void world_run(const struct world_options *options);
+const char *world_feature_name(enum world_feature f);
+struct larder_cache *world_cache(void);	/* of the live table, or NULL */
+
+/* users.c */
+void users_start(u32 nr, u32 ops);
+/* Reads every sector and judges it. */
+void users_read_all(void);
+/* One write that must succeed, sooner or later: errors have ended. */
+void users_write_succeeds(void);
+/* Writes to the origin alone, while it has no cache. */
+void users_bypass(void);
+
+/* admin.c */
+void admin_boot(void);
+void admin_round(void *unused);
+void admin_detach(void);
+void admin_plan_faults(void);
+
+/* judge.c: metadata and dirty sets */
+void judge_init(void);
+void judge_free(void);
+void judge_metadata(void *unused);
+void judge_event(void *unused);
+void judge_flush_begins(u64 id);
+void judge_flush_ended(u64 id);
+void judge_all_clean(void);
+void judge_before_crash(void);
+void judge_after_boot(void);
+void judge_forget(void);	/* the cache was made anew, or discarded */
+
+#endif
