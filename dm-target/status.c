@@ -153,7 +153,8 @@ static void emit_json_pair(void *context, const char *key, u64 value)
 {
 	struct out *o = context;
 
-	emit(o, "%s\"%s\":%llu", o->text[o->used - 1] == '{' ? "" : ",", key, value);
+	/* with no room there is nothing before it */
+	emit(o, "%s\"%s\":%llu", o->used && o->text[o->used - 1] == '{' ? "" : ",", key, value);
 }
 
 /* All numbers are counts since the table was loaded, but for the sizes. */
