@@ -101,7 +101,7 @@ install-dkms: ## The sources, for DKMS: afterwards `dkms install dm-larder/VERSI
 uninstall: ## Removes what install put there
 	$(Q)rm -f $(MODULES_DIR)/extra/dm-larder*.ko $(MODULES_DIR)/extra/dm-larder*.ko.[gxz]*
 	$(Q)test -n "$(DESTDIR)" || depmod -a $(KERNELRELEASE)
-	$(Q)rm -f $(DESTDIR)$(BINDIR)/larder $(DESTDIR)$(MANDIR)/man8/larder*.8*
+	$(Q)$(MAKE) --no-print-directory -C userland uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
 .PHONY: clean
 clean: ## Removes what was built here (caches in ~/.cache/dm-larder stay)

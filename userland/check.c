@@ -21,7 +21,11 @@ static const char help[] =
 	"  --json         print one JSON object\n"
 	"  --activation   damage that does not keep the cache from starting (one of the two\n"
 	"                 superblocks) is reported, but counts as sound: for checks that run\n"
-	"                 before each start\n"
+	"                 before each start; always so as cache_check\n"
+	"\n"
+	"The options of cache_check are accepted: --clear-needs-check-flag, for which there is no\n"
+	"flag to be cleared; --super-block-only, --skip-mappings, --skip-hints, --skip-discards,\n"
+	"which leave nothing out here; and --ignore-non-fatal-errors, which is --activation.\n"
 	"\n"
 	"Exit code: 0 sound, 1 damaged, 64 wrong usage, 65 not a dm-larder cache (blank, another\n"
 	"format, a newer one), 66 cannot be opened, 71 no memory, 74 I/O error,\n"
@@ -213,10 +217,18 @@ static int parse(struct check *check, int argc, char **argv)
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "activation", no_argument, NULL, 'a' },
+		{ "ignore-non-fatal-errors", no_argument, NULL, 'a' },
+		{ "clear-needs-check-flag", no_argument, NULL, 'n' },
+		{ "super-block-only", no_argument, NULL, 'n' },
+		{ "skip-mappings", no_argument, NULL, 'n' },
+		{ "skip-hints", no_argument, NULL, 'n' },
+		{ "skip-discards", no_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
+	/* LVM runs it before each start */
+	check->activation = called_by_old_name();
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "q", options, NULL)) != -1) {
 		switch (c) {
@@ -228,6 +240,8 @@ static int parse(struct check *check, int argc, char **argv)
 			break;
 		case 'a':
 			check->activation = true;
+			break;
+		case 'n':
 			break;
 		default:
 			return wrong_usage("unknown option '%s'", argv[optind - 1]);

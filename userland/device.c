@@ -140,16 +140,21 @@ static int perform(struct device *d, const struct metadata_io *io)
 	return 0;
 }
 
-int device_read_unit(struct device *d, u64 unit, void *buffer)
+int device_read_units(struct device *d, u64 unit, u32 nr_units, void *buffer)
 {
 	const struct metadata_io io = {
 		.kind = METADATA_READ,
 		.unit = unit,
-		.nr_units = 1,
+		.nr_units = nr_units,
 		.buffer = buffer,
 	};
 
 	return perform(d, &io);
+}
+
+int device_read_unit(struct device *d, u64 unit, void *buffer)
+{
+	return device_read_units(d, unit, 1, buffer);
 }
 
 int device_run(struct device *d, struct metadata_op *op)

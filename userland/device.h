@@ -26,6 +26,8 @@ void device_close(struct device *d);
 /* Performs an operation to its end; 0 or a negative errno. */
 int device_run(struct device *d, struct metadata_op *op);
 
+/* The same for more units, all of which are within the device. */
+int device_read_units(struct device *d, u64 unit, u32 nr_units, void *buffer);
 /* Reads one unit into a page aligned buffer; 0 or -EINVAL, beyond the end. */
 int device_read_unit(struct device *d, u64 unit, void *buffer);
 

@@ -27,20 +27,13 @@ static void escape(FILE *out, const char *text)
 
 /* --- as cache_dump --- */
 
-struct chunk {
-	u64 origin;		/* chunk of the origin */
-	bool dirty;
-	u32 hint;
-};
-
 /* How many blocks of the cached chunk lie within the origin. */
 static u64 blocks_of_chunk(const struct geometry *g, u64 origin_chunk, u64 ratio)
 {
 	return min(ratio, g->nr_origin_blocks - origin_chunk * ratio);
 }
 
-/* Is this chunk of the cache device one chunk of the origin, all of it valid and in order? */
-static bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk)
+bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk)
 {
 	const struct geometry *g = &image->geometry;
 	u64 ratio = g->chunk_sectors / g->block_sectors, nr = 1, i, block;

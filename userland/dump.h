@@ -13,6 +13,15 @@ void dump_xml(const struct image *image, FILE *out);	/* as cache_dump, with ours
 void dump_larder(const struct image *image, FILE *out);	/* ours alone */
 void dump_json(const struct image *image, FILE *out);
 
+struct chunk {
+	u64 origin;		/* chunk of the origin */
+	bool dirty;
+	u32 hint;
+};
+
+/* Is this chunk of the cache device one chunk of the origin, all of it valid and in order? */
+bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk);
+
 /* The dump has all that was on the device. */
 static inline bool dump_complete(const struct image *image)
 {

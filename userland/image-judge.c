@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "build.h"
 #include "image.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -87,6 +88,11 @@ void judge_unusable(struct image *image)
 		judge_foreign(image);
 		break;
 	case METADATA_DAMAGED:
+		if (build_marked(unit_a)) {
+			image_damage(image, SEVERITY_DAMAGE, 0, "a restore or repair onto this "
+				     "device has not finished: do it again");
+			break;
+		}
 		what = judge_super((const void *)unit_a, 0, a->uuid);
 		image_damage(image, SEVERITY_DAMAGE, 0, "%s: %s", super_names[0],
 			     what ? what : "has an impossible generation");

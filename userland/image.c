@@ -48,8 +48,7 @@ bool image_read_unit(struct image *image, u64 unit, void *buffer)
 	return unit < image->device.units && !device_read_unit(&image->device, unit, buffer);
 }
 
-/* Zeroed, and costs nothing before it is touched. */
-static void *reserve(u64 nr, size_t size)
+void *reserve(u64 nr, size_t size)
 {
 	void *p;
 
@@ -60,7 +59,7 @@ static void *reserve(u64 nr, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static void release(void *p, u64 nr, size_t size)
+void release(void *p, u64 nr, size_t size)
 {
 	if (p)
 		munmap(p, (nr ? nr : 1) * size);
@@ -70,6 +69,13 @@ static int out_of_memory(void)
 {
 	complain("not enough memory");
 	return EXIT_NO_MEMORY;
+}
+
+int image_reserve(struct image *image)
+{
+	image->slots = reserve(image->nr_slots, sizeof(*image->slots));
+	image->intents = reserve(image->nr_pages, sizeof(*image->intents));
+	return image->slots && image->intents ? 0 : out_of_memory();
 }
 
 int image_open(struct image *image, const char *path)
@@ -107,7 +113,8 @@ void image_close(struct image *image)
 	release(image->intents, image->nr_pages, sizeof(*image->intents));
 	free(image->md);
 	image->md = NULL;
-	device_close(&image->device);
+	if (image->device.fd >= 0)
+		device_close(&image->device);
 }
 
 /* --- what the core shows us --- */
@@ -194,10 +201,9 @@ int image_load(struct image *image)
 
 	image->nr_pages = le64_to_cpu(sb->formatted_pages);
 	image->nr_slots = metadata_formatted_slots(image->md);
-	image->slots = reserve(image->nr_slots, sizeof(*image->slots));
-	image->intents = reserve(image->nr_pages, sizeof(*image->intents));
-	if (!image->slots || !image->intents)
-		return out_of_memory();
+	error = image_reserve(image);
+	if (error)
+		return error;
 	judge_superblocks(image);
 	judge_double_write(image);
 	error = device_run(&image->device, metadata_load_begin(image->md, &visitor, false));

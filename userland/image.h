@@ -67,6 +67,12 @@ int image_open(struct image *image, const char *path);
 /* METADATA_OURS: reads and judges everything.  0, or an exit code after a message. */
 int image_load(struct image *image);
 void image_close(struct image *image);
+/* Room for nr_slots and nr_pages.  0, or EXIT_NO_MEMORY after a message. */
+int image_reserve(struct image *image);
+
+/* Zeroed memory that costs nothing before it is touched; NULL when there is none. */
+void *reserve(u64 nr, size_t size);
+void release(void *p, u64 nr, size_t size);
 
 /* In words, what is there instead of a cache of ours; NULL when it is one. */
 const char *image_not_ours(const struct image *image);

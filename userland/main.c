@@ -10,12 +10,34 @@
 #include <string.h>
 
 #include "larder.h"
+#include "progress.h"
 
 static const struct command *const commands[] = {
 	&command_check,
 	&command_dump,
+	&command_metadata_size,
+	&command_repair,
+	&command_restore,
 	&command_status,
 };
+
+/* What LVM and people call the tools of dm-cache; make install makes links. */
+static const struct old_name {
+	const char *name;
+	const struct command *command;
+} old_names[] = {
+	{ "cache_check", &command_check },
+	{ "cache_dump", &command_dump },
+	{ "cache_metadata_size", &command_metadata_size },
+	{ "cache_repair", &command_repair },
+	{ "cache_restore", &command_restore },
+};
+
+/*
+ * By its old name, a tool has the version of the tools whose command line it
+ * follows: LVM believes nothing of a cache_check before 0.7.0.
+ */
+#define OLD_VERSION "1.1.0"
 
 #ifndef LARDER_VERSION		/* the Makefile knows it */
 #define LARDER_VERSION "0.0.0"
@@ -24,6 +46,12 @@ static const struct command *const commands[] = {
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct command *running;
+static const struct old_name *old_name;
+
+bool called_by_old_name(void)
+{
+	return old_name;
+}
 
 static void print_help(FILE *out)
 {
@@ -36,7 +64,7 @@ static void print_help(FILE *out)
 	      "Looks after dm-larder caches.\n"
 	      "\n", out);
 	for (i = 0; i < NR_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "Exit code: 0 all is well, 1 damage found or cache failed, 64 wrong usage,\n"
 	      "65 not a dm-larder cache, 66 cannot be opened, 69 no device mapper, 71 no memory,\n"
@@ -46,7 +74,11 @@ static void print_help(FILE *out)
 
 static void complain_about(const char *format, va_list args)
 {
-	fprintf(stderr, "larder%s%s: ", running ? " " : "", running ? running->name : "");
+	progress_end();
+	if (old_name)
+		fprintf(stderr, "%s: ", old_name->name);
+	else
+		fprintf(stderr, "larder%s%s: ", running ? " " : "", running ? running->name : "");
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 }
@@ -67,7 +99,8 @@ int wrong_usage(const char *format, ...)
 	va_start(args, format);
 	complain_about(format, args);
 	va_end(args);
-	fprintf(stderr, "See larder %s--help.\n", running ? running->name : "");
+	fprintf(stderr, "See larder %s%s--help.\n", running ? running->name : "",
+		running ? " " : "");
 	return EXIT_WRONG_USAGE;
 }
 
@@ -95,10 +128,38 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return command->run(argc, argv);
 }
 
+static const struct old_name *find_old_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *name = slash ? slash + 1 : path;
+	unsigned int i;
+
+	for (i = 0; name && i < sizeof(old_names) / sizeof(old_names[0]); i++)
+		if (!strcmp(name, old_names[i].name))
+			return &old_names[i];
+	return NULL;
+}
+
+static int run_by_old_name(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		if (strcmp(argv[i], "--version") && strcmp(argv[i], "-V"))
+			continue;
+		puts(OLD_VERSION " (dm-larder " LARDER_VERSION ")");
+		return EXIT_OK;
+	}
+	return run_command(old_name->command, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int i;
 
+	old_name = find_old_name(argc ? argv[0] : NULL);
+	if (old_name)
+		return finish(run_by_old_name(argc, argv));
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_WRONG_USAGE;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "kernel.h"
+#include "output.h"
 #include "status-line.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -135,23 +136,13 @@ static void print_text(const struct status *s)
 
 /* --- JSON --- */
 
-static void add_number(struct json_object *o, const char *key, u64 value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void add_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
 static void add_line(struct json_object *o, const struct status_line *l)
 {
 	add_string(o, "mode", l->mode);
 	add_string(o, "policy", l->policy);
 	add_string(o, "settings", l->settings);
-	json_object_object_add(o, "read_only", json_object_new_boolean(l->read_only));
-	json_object_object_add(o, "needs_check", json_object_new_boolean(l->needs_check));
+	add_bool(o, "read_only", l->read_only);
+	add_bool(o, "needs_check", l->needs_check);
 	add_number(o, "metadata_block_sectors", l->metadata_block_sectors);
 	add_number(o, "metadata_blocks_used", l->metadata_used);
 	add_number(o, "metadata_blocks", l->metadata_total);
@@ -174,14 +165,12 @@ static void print_json(const struct status *s)
 	add_string(o, "device", s->target.name);
 	add_string(o, "target", s->target.type);
 	add_number(o, "sectors", s->target.sectors);
-	json_object_object_add(o, "suspended", json_object_new_boolean(s->target.suspended));
+	add_bool(o, "suspended", s->target.suspended);
 	add_string(o, "health", health(s));
 	if (!s->line.failed)
 		add_line(o, &s->line);
 	json_object_object_add(o, "stats", json_object_get(s->stats));
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	print_object(o);
 }
 
 /* --- the command --- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the metadata*.c files share: the one struct with all state and buffers,
- * and the helpers between them.  Nobody else includes this but tests.
+ * and the helpers between them.  Nobody else includes this but tests, and the
+ * tools that restore and repair, for the judges of single units.
  */
 #ifndef CORE_METADATA_INTERNAL_H
 #define CORE_METADATA_INTERNAL_H

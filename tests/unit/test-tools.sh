@@ -58,7 +58,7 @@ build_all() {
 	# shellcheck disable=SC2086
 	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/fuzz-tools" \
 		"$root/tests/unit/tools/fuzz-tools.c" "$build/main-as-function.o" $objects \
-		-ldevmapper -l:libjson-c.a -lm
+		-ldevmapper -l:libjson-c.a -l:libexpat.a -lm
 }
 
 larder() { "$build/larder" "$@"; }
