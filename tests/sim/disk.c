@@ -31,7 +31,7 @@ struct sim_unit {
 	};
 	u32 disk;
 	u8 kind;
-	bool fixed;		/* durable already: whatever happens to older units must not undo it */
+	bool fixed;		/* durable already: the fate of older units must not undo it */
 };
 
 enum image {
@@ -270,7 +270,7 @@ static struct sim_unit *add_unit(struct sim_disk *disk, enum unit_kind kind, u64
 
 	if (domain->nr_units && !domain->nr_flying &&
 	    (domain->nr_units >= max_t(u64, domain->cache_sectors, 2) ||
-	     domain->nr_data / SIM_SECTOR + nr * (kind == UNIT_DATA) > domain->cache_sectors))
+	     domain->nr_data / SIM_SECTOR + (kind == UNIT_DATA ? nr : 0) > domain->cache_sectors))
 		evict(domain);
 	domain->units = grow(domain->units, domain->nr_units + 1, sizeof(*unit),
 			     &domain->units_room);
@@ -601,8 +601,9 @@ static u64 hash_page(const struct sim_page *page)
 		lanes[i % 4] = (lanes[i % 4] ^ page->data[i]) * 0x9e3779b97f4a7c15ull;
 		lanes[i % 4] ^= lanes[i % 4] >> 29;
 	}
-	/* as a page that does not exist */
-	return any ? sim_mix(lanes[0] ^ sim_mix(lanes[1] ^ sim_mix(lanes[2] ^ sim_mix(lanes[3])))) : 0;
+	if (!any) /* as a page that does not exist */
+		return 0;
+	return sim_mix(lanes[0] ^ sim_mix(lanes[1] ^ sim_mix(lanes[2] ^ sim_mix(lanes[3]))));
 }
 
 u64 sim_disk_hash(const struct sim_disk *disk)
@@ -664,8 +665,9 @@ static void cut_units(struct sim_disk *disk, u64 sectors)
 	for (i = 0; i < disk->domain->nr_units; i++) {
 		struct sim_unit *unit = &disk->domain->units[i];
 
-		if (unit->disk == disk->index)
-			unit->nr = unit->sector < sectors ? min(unit->nr, sectors - unit->sector) : 0;
+		if (unit->disk != disk->index)
+			continue;
+		unit->nr = unit->sector < sectors ? min(unit->nr, sectors - unit->sector) : 0;
 	}
 }
 

@@ -497,7 +497,17 @@ static void say_version(const struct oracle_version *v)
 	       v->flags & EXCLUDED ? ", no crash brings it back" : "");
 }
 
-static const char *say_wrong(const struct oracle *o, const struct oracle_sector *s, u64 id,
+/* Was that ever written there, as far as is remembered? */
+static bool was_written(const struct oracle *o, u64 sector, u64 id)
+{
+	const struct oracle_op *op = &o->ops[id % NR_OPS];
+
+	if (!id || op->id != id)
+		return id < o->next_id;
+	return op->kind == OP_WRITE && op->sector <= sector && sector < op->sector + op->nr;
+}
+
+static const char *say_wrong(const struct oracle *o, u64 sector, u64 id,
 			     const struct oracle_version *found, u64 begin)
 {
 	const struct oracle_op *op = &o->ops[id % NR_OPS];
@@ -508,15 +518,15 @@ static const char *say_wrong(const struct oracle *o, const struct oracle_sector 
 		say_version(found);
 	else if (!id)
 		append("zeros, which had been overwritten");
-	else if (id >= o->next_id)
-		append("write %" PRIu64 ", which never was", id);
+	else if (!was_written(o, sector, id))
+		append("write %" PRIu64 ", which never was here", id);
 	else if (op->id == id)
 		append("write %" PRIu64 " [%" PRIu64 ", %" PRIu64 "], long overwritten or undone",
 		       id, op->begin, op->end);
 	else
 		append("write %" PRIu64 ", long overwritten or undone", id);
 	append("; allowed: ");
-	for_each_version(o, s, v) {
+	for_each_version(o, &o->states[sector], v) {
 		if (v->gone < begin)
 			continue;
 		append("%s", comma);
@@ -559,19 +569,20 @@ static const char *judge_sector(struct oracle *o, u64 sector, const u64 *words, 
 	if (!parse(words, sector, found))
 		return message;
 	if (s->head == NONE)
-		return *found ? say_wrong(o, s, *found, NULL, begin) : NULL;
+		return *found ? say_wrong(o, sector, *found, NULL, begin) : NULL;
 	for_each_version(o, s, v)
 		anything |= (v->flags & ANYTHING) && v->gone >= begin;
 	exact = find(o, s, *found);
-	if (anything && *found < o->next_id)
+	if (anything && was_written(o, sector, *found))
 		return NULL;
 	if (exact && exact->gone >= begin && !(exact->flags & ANYTHING)) {
 		learn(o, s, exact, *found, begin, now);
 		return NULL;
 	}
-	if (!exact && begin <= s->forgot_gone && *found <= s->forgot_id)
+	if (!exact && begin <= s->forgot_gone && *found <= s->forgot_id &&
+	    was_written(o, sector, *found))
 		return NULL;
-	return say_wrong(o, s, *found, exact, begin);
+	return say_wrong(o, sector, *found, exact, begin);
 }
 
 const char *oracle_read_end(struct oracle *o, u64 sector, u32 nr, const void *data, u64 begin,

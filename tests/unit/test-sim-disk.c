@@ -139,7 +139,8 @@ static void model_crash(struct model *m, struct sim_disk *disk, struct sim_rng *
 	u32 i;
 
 	while (flying--) {
-		u32 nr = sim_rng_below(rng, 4) + 1, sector = sim_rng_below(rng, m->sectors - nr + 1);
+		u32 nr = sim_rng_below(rng, 4) + 1;
+		u32 sector = sim_rng_below(rng, m->sectors - nr + 1);
 
 		fill(data, ++*value, nr);
 		sim_disk_in_flight(disk, sector, data, nr);
