@@ -18,6 +18,8 @@
  * an error, records are owed again, and writes are refused until a later
  * round has succeeded.
  */
+#include <linux/slab.h>
+
 #include "larder.h"
 
 static bool has_work(struct larder_committer *k)
@@ -582,4 +584,13 @@ void larder_commit_init(struct larder_cache *c)
 	INIT_LIST_HEAD(&k->forgets);
 	init_waitqueue_head(&k->done);
 	mutex_init(&k->round);
+}
+
+/* Forgets that could not be recorded go with the cache. */
+void larder_commit_exit(struct larder_cache *c)
+{
+	struct larder_forget_batch *batch, *next;
+
+	list_for_each_entry_safe(batch, next, &c->committer.forgets, list)
+		kfree(batch);
 }

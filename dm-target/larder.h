@@ -8,6 +8,7 @@
  *	target.c	constructor and destructor, suspend and resume, limits
  *	table.c		table line: parsing, exact echo
  *	open.c		metadata: probe, format, load, activation, stop
+ *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
  *	map.c		requests: hits, misses, what happens when they end
  *	park.c		requests that wait, and what wakes them
@@ -177,9 +178,10 @@ struct larder_cache {
 	spinlock_t free_lock;		/* the core's "free lock" */
 	struct metadata *metadata;
 	void *metadata_memory;
-	u64 generation;			/* of the superblock when we stopped */
-	bool loaded;
-	struct list_head open_list;	/* while it owns the metadata device */
+	bool loaded;			/* map and metadata are as the device is, or ahead of it */
+	bool stale;			/* the map is there, but the device has moved on */
+	bool active;			/* owns the metadata device; see handover.c */
+	struct list_head list;		/* there */
 	bool running;			/* between resume and presuspend */
 	bool was_clean;			/* found an orderly stop at load */
 
@@ -248,8 +250,14 @@ void larder_free_args(struct larder_args *args);
 int larder_probe(struct larder_cache *c, char **error);
 int larder_open(struct larder_cache *c);
 void larder_close(struct larder_cache *c);
-void larder_release_metadata(struct larder_cache *c);
 void larder_unload(struct larder_cache *c);
+
+/* handover.c */
+int larder_claim_metadata(struct larder_cache *c);
+void larder_release_metadata(struct larder_cache *c);
+void larder_forget_cache(struct larder_cache *c);
+int larder_find_state(struct larder_cache *c);
+u64 larder_dirty_elsewhere(struct larder_cache *c);
 
 /* effects.c: process context */
 int larder_perform(struct larder_cache *c, const struct metadata_io *io);
@@ -308,6 +316,7 @@ struct destage_batch {
 
 /* commit.c */
 void larder_commit_init(struct larder_cache *c);
+void larder_commit_exit(struct larder_cache *c);
 /* The bio ends when everything acknowledged before is durable. */
 void larder_commit_bio(struct larder_cache *c, struct larder_io *io);
 /* The write is run again when the intent of its slot's page is durable. */

@@ -176,8 +176,6 @@ static int alloc_map(struct larder_cache *c)
 		spin_lock_init(&c->shards[i].lock);
 		INIT_LIST_HEAD(&c->shards[i].parked);
 	}
-	c->map.intent_kind = c->args.mode == MODE_WRITE_BACK ? LARDER_INTENT_WRITE_BACK :
-							       LARDER_INTENT_WRITE_THROUGH;
 	c->map.heat_max = c->policy_ops->heat_max;
 	return 0;
 }
@@ -307,67 +305,17 @@ static int load_all(struct larder_cache *c, bool blank)
 		return err;
 	tell_policy(c);
 	c->loaded = true;
+	c->stale = false;
 	return 0;
-}
-
-/* Is the metadata on the device still what we left there when we were suspended? */
-static bool unchanged(struct larder_cache *c)
-{
-	void *memory = vzalloc(metadata_bytes());
-	struct metadata *md;
-	bool same = false;
-
-	if (!memory)
-		return false;
-	md = metadata_init(memory, bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS);
-	if (!larder_run_operation(c, metadata_probe_begin(md)) &&
-	    metadata_found(md) == METADATA_OURS)
-		same = metadata_generation(md) == c->generation &&
-		       !memcmp(metadata_super(md)->header.uuid,
-			       metadata_super(c->metadata)->header.uuid, LARDER_UUID_SIZE);
-	vfree(memory);
-	return same;
-}
-
-/* Caches between larder_open() and larder_close(): one for each metadata device. */
-static DEFINE_MUTEX(open_lock);
-static LIST_HEAD(open_caches);
-
-static int claim_metadata(struct larder_cache *c)
-{
-	struct larder_cache *other;
-	int err = 0;
-
-	mutex_lock(&open_lock);
-	list_for_each_entry(other, &open_caches, open_list)
-		if (other->metadata_dev->bdev == c->metadata_dev->bdev)
-			err = -EBUSY;
-	if (!err)
-		list_add(&c->open_list, &open_caches);
-	mutex_unlock(&open_lock);
-	if (err)
-		DMERR("%s: another active cache uses the same metadata device: suspend or remove it first",
-		      name_of(c));
-	return err;
-}
-
-/* Also for one that owns none. */
-void larder_release_metadata(struct larder_cache *c)
-{
-	mutex_lock(&open_lock);
-	list_del_init(&c->open_list);
-	mutex_unlock(&open_lock);
 }
 
 static int load_anew(struct larder_cache *c)
 {
-	bool dirty_before = c->loaded && atomic64_read(&c->map.nr_dirty);
 	struct geometry before = c->geometry;
 	char *error = NULL;
 	bool blank;
 	int err;
 
-	c->loaded = false;
 	err = larder_probe(c, &error);
 	if (err) {
 		DMERR("%s: %s", name_of(c), error);
@@ -379,7 +327,7 @@ static int load_anew(struct larder_cache *c)
 		return -ESTALE;
 	}
 	blank = metadata_found(c->metadata) == METADATA_BLANK;
-	if (blank && dirty_before) {
+	if (blank && larder_dirty_elsewhere(c)) {
 		/* I8: a new cache here would forget data that only the SSD has */
 		DMERR("%s: the metadata was wiped under a suspended cache with dirty blocks: put it back, or remove this table",
 		      name_of(c));
@@ -391,16 +339,35 @@ static int load_anew(struct larder_cache *c)
 	return load_all(c, blank);
 }
 
+static int bring_up(struct larder_cache *c, bool *anew)
+{
+	int err = larder_find_state(c);
+
+	*anew = !c->loaded;
+	if (err)
+		return err;
+	if (*anew)
+		return load_anew(c);
+	larder_policy_detach(c);
+	err = larder_policy_attach(c);
+	if (err)
+		return err;
+	tell_policy(c);
+	return activate(c);
+}
+
 /* Brings the cache into a state in which requests may run. */
 int larder_open(struct larder_cache *c)
 {
-	int err = claim_metadata(c);
+	int err = larder_claim_metadata(c);
 	bool anew;
 
-	if (err)
+	if (err) {
+		DMERR("%s: another active cache uses the same metadata device: suspend or remove it first",
+		      name_of(c));
 		return err;
-	anew = !c->loaded || !unchanged(c);
-	err = anew ? load_anew(c) : activate(c);
+	}
+	err = bring_up(c, &anew);
 	if (err) {
 		larder_release_metadata(c);
 		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
@@ -419,6 +386,9 @@ int larder_open(struct larder_cache *c)
 		larder_release_metadata(c);
 		return err;
 	}
+	/* all intents of before are withdrawn; new ones mean what this mode makes of them */
+	c->map.intent_kind = c->args.mode == MODE_WRITE_BACK ? LARDER_INTENT_WRITE_BACK :
+							       LARDER_INTENT_WRITE_THROUGH;
 	larder_commit_stop(c, false);
 	if (anew && !c->was_clean)
 		DMINFO("%s: recovered after an unclean stop: %lld blocks cached, %lld of them dirty",
@@ -441,6 +411,5 @@ void larder_close(struct larder_cache *c)
 	if (err)
 		DMERR("%s: cannot record an orderly stop (%d): the next start recovers", name_of(c),
 		      err);
-	c->generation = metadata_generation(c->metadata);
 	larder_release_metadata(c);
 }

@@ -96,10 +96,16 @@ int larder_policy_open(struct larder_cache *c)
 /* Takes the policy's state away; larder_policy_attach() makes it anew. */
 void larder_policy_detach(struct larder_cache *c)
 {
-	if (c->policy_memory && c->policy_ops->exit)
-		c->policy_ops->exit(&c->policy);
-	vfree(c->policy_memory);
+	void *memory;
+
+	/* a status or message may come while there is none */
+	spin_lock_irq(&c->policy_lock);
+	memory = c->policy_memory;
 	c->policy_memory = NULL;
+	spin_unlock_irq(&c->policy_lock);
+	if (memory && c->policy_ops->exit)
+		c->policy_ops->exit(&c->policy);
+	vfree(memory);
 }
 
 void larder_policy_close(struct larder_cache *c)
@@ -131,6 +137,7 @@ int larder_policy_attach(struct larder_cache *c)
 	struct policy *p = &c->policy;
 	unsigned int i;
 	size_t bytes;
+	void *memory;
 	int err;
 
 	p->ops = c->policy_ops;
@@ -143,13 +150,18 @@ int larder_policy_attach(struct larder_cache *c)
 	bytes = p->ops->state_bytes(&p->geometry);
 	if (!bytes)
 		return -E2BIG;
-	c->policy_memory = vzalloc(bytes);
-	if (!c->policy_memory)
+	memory = vzalloc(bytes);
+	if (!memory)
 		return -ENOMEM;
-	p->state = c->policy_memory;
+	p->state = memory;
 	err = p->ops->init(p, get_random_u64());
 	for (i = 0; !err && i < c->args.nr_policy_args; i++)
 		err = p->ops->set(p, c->args.policy_args[i].key, c->args.policy_args[i].value);
+	spin_lock_irq(&c->policy_lock);
+	c->policy_memory = memory;
+	spin_unlock_irq(&c->policy_lock);
+	if (err)
+		larder_policy_detach(c);
 	return err;
 }
 

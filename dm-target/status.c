@@ -82,9 +82,12 @@ static void emit_info(struct larder_cache *c, struct out *o)
 	emit(o, " 2 migration_threshold %llu %s", c->args.migration_threshold,
 	     c->args.policy_name);
 	spin_lock_irq(&c->policy_lock);
-	c->policy_ops->emit_args(&c->policy, count_pair, &pairs);
+	/* none after a resume that failed */
+	if (c->policy_memory)
+		c->policy_ops->emit_args(&c->policy, count_pair, &pairs);
 	emit(o, " %u", pairs);
-	c->policy_ops->emit_args(&c->policy, emit_pair, o);
+	if (c->policy_memory)
+		c->policy_ops->emit_args(&c->policy, emit_pair, o);
 	spin_unlock_irq(&c->policy_lock);
 	emit(o, " %s -", larder_failed(c) ? "ro" : "rw");
 }
@@ -179,7 +182,7 @@ static void emit_json(struct larder_cache *c, struct out *o)
 		emit_json_pair(o, stat_names[i], larder_sum(c, i));
 	emit(o, "},\"policy_stats\":{");
 	spin_lock_irq(&c->policy_lock);
-	if (c->policy_ops->emit_stats)
+	if (c->policy_memory && c->policy_ops->emit_stats)
 		c->policy_ops->emit_stats(&c->policy, emit_json_pair, o);
 	spin_unlock_irq(&c->policy_lock);
 	emit(o, "}}");
@@ -199,13 +202,13 @@ static int set_value(struct larder_cache *c, const char *key, const char *text)
 		return 0;
 	}
 	spin_lock_irq(&c->policy_lock);
-	err = c->policy_ops->set(&c->policy, key, value);
+	err = c->policy_memory ? c->policy_ops->set(&c->policy, key, value) : -EAGAIN;
 	spin_unlock_irq(&c->policy_lock);
 	if (err == -ENOENT)
 		DMERR("message: policy %s has no setting \"%s\"", c->policy_ops->name, key);
-	else if (err)
+	else if (err && err != -EAGAIN)
 		DMERR("message: %llu is out of range for \"%s\"", value, key);
-	return err ? -EINVAL : 0;
+	return err && err != -EAGAIN ? -EINVAL : err;
 }
 
 /*

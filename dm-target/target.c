@@ -104,7 +104,8 @@ static void destroy(struct larder_cache *c)
 	larder_fill_exit(c);
 	bioset_exit(&c->bios);
 	larder_policy_close(c);
-	larder_release_metadata(c);
+	larder_forget_cache(c);
+	larder_commit_exit(c);
 	larder_unload(c);
 	vfree(c->metadata_memory);
 	if (c->metadata_dev)
@@ -190,7 +191,7 @@ static int larder_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	spin_lock_init(&c->policy_lock);
 	spin_lock_init(&c->rerun_lock);
 	INIT_LIST_HEAD(&c->rerun);
-	INIT_LIST_HEAD(&c->open_list);
+	INIT_LIST_HEAD(&c->list);
 	larder_commit_init(c);
 	err = construct(c, argc, argv, &error);
 	if (err) {

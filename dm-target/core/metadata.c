@@ -87,6 +87,14 @@ u64 metadata_generation(const struct metadata *md)
 	return le64_to_cpu(md->buffers.super.generation);
 }
 
+bool metadata_may_have_written(const struct metadata *md, const struct larder_superblock *sb)
+{
+	u64 generation = le64_to_cpu(sb->generation);
+
+	return !memcmp(sb->header.uuid, md->buffers.super.header.uuid, LARDER_UUID_SIZE) &&
+	       generation >= metadata_generation(md) && generation <= md->generation_tried;
+}
+
 u64 metadata_formatted_slots(const struct metadata *md)
 {
 	return min_t(u64, super_formatted(md) * LARDER_ENTRIES_PER_PAGE, md->geometry.nr_slots);

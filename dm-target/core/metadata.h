@@ -91,6 +91,8 @@ const char *metadata_foreign(const struct metadata *md);
 const struct larder_superblock *metadata_super(const struct metadata *md);
 const struct geometry *metadata_geometry(const struct metadata *md);
 u64 metadata_generation(const struct metadata *md);
+/* Is this superblock our last durable one, or one whose write failed since? */
+bool metadata_may_have_written(const struct metadata *md, const struct larder_superblock *sb);
 
 struct metadata_identity {
 	u64 metadata, cache, origin;	/* 0 = unknown */

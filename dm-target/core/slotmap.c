@@ -290,6 +290,9 @@ void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_sl
 	u64 start = page * LARDER_ENTRIES_PER_PAGE, slot;
 	u64 end = min_t(u64, start + LARDER_ENTRIES_PER_PAGE, map->nr_slots);
 
+	/* should they have to be recorded again before they are withdrawn */
+	if (intent != LARDER_INTENT_NONE)
+		map->intent_kind = intent;
 	for (slot = start; intent != LARDER_INTENT_NONE && slot < end; slot++) {
 		struct slot *s = &map->slots[slot];
 		struct slot_masks masks = {

@@ -76,10 +76,11 @@ static void load_for_sure(u64 sectors, bool write_back, const char *policy)
 {
 	const char *why;
 	u32 tries = 0;
+	int err;
 
-	while (try_again("loading a table", load_table(sectors, write_back, policy, &why), &tries,
-			 why))
-		;
+	do {
+		err = load_table(sectors, write_back, policy, &why);
+	} while (try_again("loading a table", err, &tries, why));
 }
 
 static void resume_for_sure(void)

@@ -3,6 +3,7 @@
  * The simulator's command: runs seeds, replays one, shrinks a failure.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 
 #define JOBS_MAX 64
 #define SEED_SECONDS 300u	/* more is a hang of the simulator itself */
+#define SHRINK_SECONDS 30u	/* a hang counts as a failure like the others */
 #define TWICE_ONE_IN 16		/* seeds are run a second time: same hash? */
 #define SHRUNK_MAX 3		/* failures that are shrunk */
 
@@ -203,7 +205,7 @@ static bool still_fails(const struct world_options *options)
 		in_child = true;
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(2);
-		alarm(SEED_SECONDS);
+		alarm(SHRINK_SECONDS);
 		world_run(options);
 		_exit(0);
 	}
@@ -368,6 +370,12 @@ static void parse(int argc, char **argv)
 	}
 }
 
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:quarantine_size_mb=8:thread_local_quarantine_size_kb=64";
+}
+
 int main(int argc, char **argv)
 {
 	time_t begun = time(NULL);
@@ -375,6 +383,9 @@ int main(int argc, char **argv)
 	u64 i, seconds;
 
 	parse(argc, argv);
+	/* large blocks come and go with every boot */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	if (m.single) {
 		r = run_seed(m.first);
 		printf("seed %llu: %llu crashes, %llu requests, %llu steps, hash %016llx\n",

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who owns a metadata device, and what a new table takes over from the one
+ * before.
+ *
+ * A suspended cache keeps its state in memory.  A table that is swapped in
+ * for it goes on with that state instead of reading it anew, as long as the
+ * superblock is one that this state has left there.  It is more than a
+ * shortcut: when the old table could not record everything (an I/O error while
+ * it was suspended), what is on disk misses writes that have been
+ * acknowledged.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "larder.h"
+
+/* All caches that have been open, until they are destroyed; guards active, too. */
+static DEFINE_MUTEX(caches_lock);
+static LIST_HEAD(caches);
+
+/* One active cache for a metadata device.  -EBUSY when there is another. */
+int larder_claim_metadata(struct larder_cache *c)
+{
+	struct larder_cache *other;
+	int err = 0;
+
+	mutex_lock(&caches_lock);
+	list_for_each_entry(other, &caches, list)
+		if (other->active && other->metadata_dev->bdev == c->metadata_dev->bdev)
+			err = -EBUSY;
+	if (!err) {
+		if (list_empty(&c->list))
+			list_add(&c->list, &caches);
+		c->active = true;
+	}
+	mutex_unlock(&caches_lock);
+	return err;
+}
+
+/* Also for one that owns none. */
+void larder_release_metadata(struct larder_cache *c)
+{
+	mutex_lock(&caches_lock);
+	c->active = false;
+	mutex_unlock(&caches_lock);
+}
+
+/* Before its memory goes: nobody takes anything over from it any more. */
+void larder_forget_cache(struct larder_cache *c)
+{
+	mutex_lock(&caches_lock);
+	list_del_init(&c->list);
+	mutex_unlock(&caches_lock);
+}
+
+/* Did this cache leave what has been found on the device?  A write that failed may be there. */
+static bool left(const struct larder_cache *c, const struct metadata *found)
+{
+	return c->loaded && metadata_found(found) == METADATA_OURS &&
+	       metadata_may_have_written(c->metadata, metadata_super(found));
+}
+
+static bool same_devices(const struct larder_cache *a, const struct larder_cache *b)
+{
+	return a->metadata_dev->bdev == b->metadata_dev->bdev &&
+	       a->cache_dev->bdev == b->cache_dev->bdev &&
+	       a->origin_dev->bdev == b->origin_dev->bdev;
+}
+
+static void take_over(struct larder_cache *c, struct larder_cache *from)
+{
+	larder_unload(c);
+	c->map = from->map;
+	c->map.g = &c->geometry;
+	c->map.heat_max = c->policy_ops->heat_max;
+	c->map_memory = from->map_memory;
+	c->shards = from->shards;
+	from->map_memory = NULL;
+	from->shards = NULL;
+	from->loaded = false;
+	/* swapped: the other's status still looks at one */
+	swap(c->metadata, from->metadata);
+	swap(c->metadata_memory, from->metadata_memory);
+	list_splice_init(&from->committer.forgets, &c->committer.forgets);
+	atomic_set(&c->forgets_pending, atomic_read(&from->forgets_pending));
+	c->committer.failed = from->committer.failed;
+	c->was_clean = from->was_clean;
+	c->loaded = true;
+}
+
+static void look_for_state(struct larder_cache *c, const struct metadata *found)
+{
+	struct larder_cache *other;
+
+	mutex_lock(&caches_lock);
+	list_for_each_entry(other, &caches, list) {
+		if (other == c || other->active || !same_devices(c, other) ||
+		    !left(other, found) ||
+		    memcmp(&c->geometry, &other->geometry, sizeof(c->geometry)))
+			continue;
+		take_over(c, other);
+		break;
+	}
+	mutex_unlock(&caches_lock);
+}
+
+/*
+ * Is there a state in memory, our own or a former table's, that fits what is
+ * on the device?  Then c->loaded.  An error when the device cannot be read:
+ * not to be taken for "no".
+ */
+int larder_find_state(struct larder_cache *c)
+{
+	u64 units = bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS;
+	void *memory = vzalloc(metadata_bytes());
+	struct metadata *found;
+	int err;
+
+	if (!memory)
+		return -ENOMEM;
+	found = metadata_init(memory, units);
+	err = larder_run_operation(c, metadata_probe_begin(found));
+	if (!err && !left(c, found)) {
+		c->stale = c->loaded;
+		c->loaded = false;
+		look_for_state(c, found);
+	}
+	vfree(memory);
+	return err;
+}
+
+/* Dirty slots of a suspended cache on the same metadata device, this one included. */
+u64 larder_dirty_elsewhere(struct larder_cache *c)
+{
+	struct larder_cache *other;
+	u64 dirty = 0;
+
+	mutex_lock(&caches_lock);
+	list_for_each_entry(other, &caches, list)
+		if (other->metadata_dev->bdev == c->metadata_dev->bdev && other->map_memory &&
+		    (other->loaded || other->stale))
+			dirty = max_t(u64, dirty, atomic64_read(&other->map.nr_dirty));
+	mutex_unlock(&caches_lock);
+	return dirty;
+}
