@@ -243,17 +243,17 @@ static void relate(const struct oracle *o, struct oracle_version *v, const struc
 		v->flags |= EXCLUDED;
 }
 
-/* X has changed. */
+/*
+ * X has changed.  What others mean for X has not: hi is only ever lowered to the present, and no lo
+ * lies beyond that.
+ */
 static void relate_all(struct oracle *o, struct oracle_sector *s, struct oracle_version *x)
 {
 	struct oracle_version *v;
 
-	for_each_version(o, s, v) {
-		if (v == x)
-			continue;
-		relate(o, v, x);
-		relate(o, x, v);
-	}
+	for_each_version(o, s, v)
+		if (v != x)
+			relate(o, v, x);
 }
 
 static bool is_past(const struct oracle_version *v)
@@ -341,7 +341,7 @@ u64 oracle_write_begin(struct oracle *o, u64 sector, u32 nr, bool fua, u64 now)
 		forget_past(o, s, now);
 		if (s->nr >= MOST_VERSIONS)
 			blur(o, s);
-		relate_all(o, s, version_of(o, add_version(o, s, op->id, now, 0)));
+		add_version(o, s, op->id, now, 0);
 	}
 	return op->id;
 }
@@ -418,7 +418,6 @@ void oracle_discard_end(struct oracle *o, u64 id, bool ok, u64 now)
 
 		v->end = now;
 		v->hi = now;
-		relate_all(o, s, v);
 	}
 }
 
