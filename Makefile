@@ -61,6 +61,14 @@ check: ## Every check that a change must pass, on all three kernels (< 25 minute
 check-long: ## The longer suites of tests/suites
 	$(Q)tests/check --group long
 
+.PHONY: check-kasan
+check-kasan: ## The module in a kernel with KASAN, lockdep, kmemleak and failing memory
+	$(Q)tests/sanitized/check-kasan
+
+.PHONY: check-kcsan
+check-kcsan: ## The module in a kernel that looks for data races
+	$(Q)tests/sanitized/check-kcsan
+
 .PHONY: check-perf
 check-perf: ## The measurements of tests/suites
 	$(Q)tests/check --group perf
