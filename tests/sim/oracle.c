@@ -765,7 +765,7 @@ void oracle_describe(const struct oracle *o, u64 sector, FILE *out)
 			fprintf(out, "  %s\n", message);
 		}
 	}
-	fprintf(out, "operations on it, from when to when (a read names what its first sector held):\n");
+	fprintf(out, "operations on it (a read names what its first sector held):\n");
 	for (; id < o->next_id; id++) {
 		const struct oracle_op *op = &o->ops[id % NR_OPS];
 
