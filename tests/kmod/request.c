@@ -20,6 +20,7 @@ static bool accept_request(struct simdisk *disk, struct simdisk_command *command
 	accepted = READ_ONCE(world.power) == SIMDISK_ON;
 	if (accepted) {
 		disk->inflight++;
+		command->received = READ_ONCE(world.sequence);
 		if (req_op(request) == REQ_OP_FLUSH) {
 			command->barrier = disk->generation;
 			disk->flush_barrier = disk->generation;
@@ -204,12 +205,13 @@ static blk_status_t commit_event(struct simdisk *disk, struct simdisk_command *c
 		disk->statistics.errors++;
 		simdisk_discard_prepared(disk, command);
 	} else {
+		simdisk_log_data(disk, command);
 		apply_request(disk, command);
 		done = true;
 	}
 	spin_unlock(&disk->lock);
 	if (done) {
-		world.sequence++;
+		WRITE_ONCE(world.sequence, world.sequence + 1);
 		simdisk_log(disk, request);
 		simdisk_trigger_after();
 	}

@@ -160,6 +160,7 @@ struct simdisk_command {
 	struct hrtimer timer;		/* SSD */
 	struct work_struct work;	/* backing */
 	u64 queued_at;			/* ns */
+	u64 received;			/* number of the last event before it was accepted */
 	u64 barrier;			/* FLUSH: makes durable what has at most this generation */
 	struct simdisk_version *versions;	/* write-like: prepared, ascending */
 	blk_status_t status;		/* backing: how the sleeping part went */
@@ -291,10 +292,11 @@ int simdisk_backing_read_page(struct simdisk *disk, unsigned long index, u8 *dat
 int simdisk_backing_flush(struct simdisk *disk);
 void simdisk_backing_leak(struct simdisk *disk);
 
-/* eventlog.c: record under world.lock. */
+/* eventlog.c: record under world.lock; with data before the event is numbered and applied. */
 int simdisk_log_init(void);
 void simdisk_log_exit(void);
 void simdisk_log(const struct simdisk *disk, const struct request *request);
+void simdisk_log_data(const struct simdisk *disk, const struct simdisk_command *command);
 
 /* attributes.c */
 extern const struct attribute_group *simdisk_disk_groups[];
