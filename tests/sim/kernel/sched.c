@@ -361,7 +361,8 @@ bool sched_run(bool (*stop)(void *), void *context)
 void sched_stop(void)
 {
 	s.stop = true;
-	sim_point();
+	if (s.current)
+		to_main(s.current);
 }
 
 void sched_crash(void)
