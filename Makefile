@@ -69,6 +69,10 @@ check-kasan: ## The module in a kernel with KASAN, lockdep, kmemleak and failing
 check-kcsan: ## The module in a kernel that looks for data races
 	$(Q)tests/sanitized/check-kcsan
 
+.PHONY: check-crash
+check-crash: ## Power cuts replayed from logs of all writes, in a virtual machine (SEEDS="1 2", CUTS="RANDOM LIMIT")
+	$(Q)tests/crash/crash
+
 .PHONY: check-perf
 check-perf: ## The measurements of tests/suites
 	$(Q)tests/check --group perf
