@@ -8,6 +8,7 @@
  *	target.c	constructor and destructor, suspend and resume, limits
  *	table.c		table line: parsing, exact echo
  *	open.c		metadata: probe, format, load, activation, stop
+ *	resize.c	an origin that has another size than before
  *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
  *	map.c		requests: hits, misses, what happens when they end
@@ -251,6 +252,10 @@ int larder_probe(struct larder_cache *c, char **error);
 int larder_open(struct larder_cache *c);
 void larder_close(struct larder_cache *c);
 void larder_unload(struct larder_cache *c);
+
+/* resize.c */
+int larder_check_shrunk(struct larder_cache *c, char **error);
+int larder_settle_end(struct larder_cache *c, u64 before);
 
 /* handover.c */
 int larder_claim_metadata(struct larder_cache *c);

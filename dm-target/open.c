@@ -45,40 +45,6 @@ static int choose_geometry(struct larder_cache *c, u64 units, char **error)
 	return -EINVAL;
 }
 
-static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
-{
-	u64 *beyond = context, flags = le64_to_cpu(entry->block_flags);
-
-	if (flags & LARDER_ENTRY_USED)
-		*beyond = max(*beyond, (flags & LARDER_BLOCK_MASK) + 1);
-	return 0;
-}
-
-static int scan_intent(void *context, u64 page, u8 intent, u64 slots)
-{
-	return 0;
-}
-
-/* The origin has shrunk: is anything cached that it no longer has? */
-static int check_shrunk(struct larder_cache *c, char **error)
-{
-	u64 beyond = 0;
-	struct metadata_visitor visitor = {
-		.entry = scan_entry,
-		.intent = scan_intent,
-		.context = &beyond,
-	};
-
-	/* a twin of ours may be at work on it: only what is found counts, not an error */
-	larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
-	if (beyond <= c->geometry.nr_origin_blocks)
-		return 0;
-	*error = "Origin is smaller than what is cached of it";
-	DMERR("%s: origin has %llu sectors, but sectors up to %llu are cached: give it its size back, or remove the cache first",
-	      name_of(c), (u64)c->ti->len, beyond * c->geometry.block_sectors);
-	return -EINVAL;
-}
-
 static int check_ours(struct larder_cache *c, char **error)
 {
 	const struct larder_superblock *sb = metadata_super(c->metadata);
@@ -102,7 +68,7 @@ static int check_ours(struct larder_cache *c, char **error)
 	g->origin_sectors = c->ti->len;
 	g->nr_origin_blocks = DIV_ROUND_UP_ULL(g->origin_sectors, g->block_sectors);
 	if (g->origin_sectors < origin_sectors)
-		return check_shrunk(c, error);
+		return larder_check_shrunk(c, error);
 	return 0;
 }
 
@@ -240,7 +206,7 @@ static int load(struct larder_cache *c)
 		slotmap_load_intent(&c->map, page, l.intents[page].intent,
 				    l.intents[page].slots);
 	vfree(l.intents);
-	return err;
+	return err ?: larder_settle_end(c, le64_to_cpu(metadata_super(c->metadata)->origin_sectors));
 }
 
 static int format(struct larder_cache *c)

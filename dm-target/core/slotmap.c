@@ -262,6 +262,17 @@ bool slotmap_withdraw_intent(struct slotmap *map, u64 group)
 	return !busy;
 }
 
+static void load_masks(struct slotmap *map, u32 slot, u64 valid, u64 dirty)
+{
+	if (map->wide) {
+		map->wide[slot].valid = valid;
+		map->wide[slot].dirty = dirty;
+	} else {
+		map->slots[slot].valid = (u16)valid;
+		map->slots[slot].dirty = (u16)dirty;
+	}
+}
+
 int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry *entry)
 {
 	u64 block_flags = le64_to_cpu(entry->block_flags), block = block_flags & LARDER_BLOCK_MASK;
@@ -274,15 +285,30 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
 		return -EUCLEAN;
 	s->block_low = (u32)block;
 	s->block_high = (u8)(block >> 32);
-	if (map->wide) {
-		map->wide[slot].valid = valid;
-		map->wide[slot].dirty = dirty & valid;
-	} else {
-		s->valid = (u16)valid;
-		s->dirty = (u16)(dirty & valid);
-	}
+	load_masks(map, slot, valid, dirty & valid);
 	atomic64_set(&s->word, used ? SLOT_VALID : SLOT_FREE);
 	return 0;
+}
+
+u32 slotmap_load_find(const struct slotmap *map, u64 block)
+{
+	u32 slot;
+
+	for (slot = 0; slot < map->nr_slots; slot++)
+		if (word_state(slot_word(map, slot)) != SLOT_FREE &&
+		    slot_block(&map->slots[slot]) == block)
+			return slot;
+	return SLOT_NONE;
+}
+
+void slotmap_load_trim(struct slotmap *map, u32 slot, u64 grains)
+{
+	u64 valid = slot_valid(map, slot);
+
+	if (!(valid & ~grains))
+		return;
+	load_masks(map, slot, valid & grains, slot_dirty(map, slot) & grains);
+	hbitmap_set(&map->changed, slot);
 }
 
 void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots)
@@ -294,7 +320,6 @@ void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_sl
 	if (intent != LARDER_INTENT_NONE)
 		map->intent_kind = intent;
 	for (slot = start; intent != LARDER_INTENT_NONE && slot < end; slot++) {
-		struct slot *s = &map->slots[slot];
 		struct slot_masks masks = {
 			.valid = slot_valid(map, (u32)slot),
 			.dirty = slot_dirty(map, (u32)slot),
@@ -311,12 +336,7 @@ void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_sl
 			masks.dirty = masks.valid;
 		else
 			masks.valid = masks.dirty;
-		if (map->wide) {
-			map->wide[slot] = masks;
-		} else {
-			s->valid = (u16)masks.valid;
-			s->dirty = (u16)masks.dirty;
-		}
+		load_masks(map, (u32)slot, masks.valid, masks.dirty);
 		hbitmap_set(&map->changed, slot);
 	}
 }

@@ -346,6 +346,10 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
  * grains (I3).  Slots whose record changes by that are marked changed.
  */
 void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots);
+/* The slot that a block has been loaded into, or SLOT_NONE; looks at every slot. */
+u32 slotmap_load_find(const struct slotmap *map, u64 block);
+/* Leaves a loaded slot only these grains; its record is owed when that changes it. */
+void slotmap_load_trim(struct slotmap *map, u32 slot, u64 grains);
 /*
  * Builds chains and free supply; usable: slots below may be handed out.
  * -EUCLEAN: two slots hold the same block, or one beyond usable is in use (*block).
