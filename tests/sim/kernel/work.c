@@ -10,7 +10,8 @@
 struct workqueue_struct {
 	const char *name;
 	bool ordered;
-	u32 nr_tasks;			/* that will look at it */
+	u32 nr_tasks;			/* that will look at it, or are at work */
+	u32 nr_coming;			/* of those, not yet there */
 	struct list_head pending;	/* struct work_struct */
 	struct list_head running;	/* struct running */
 	struct wait_queue changed;
@@ -64,6 +65,7 @@ static void run_next(void *arg);
 static void send_worker(struct workqueue_struct *q)
 {
 	q->nr_tasks++;
+	q->nr_coming++;
 	sched_spawn(q->name, run_next, q, false);
 }
 
@@ -78,6 +80,7 @@ static void run_next(void *arg)
 	struct running r = { .queue = arg };
 	struct work_struct *w = next_work(r.queue);
 
+	r.queue->nr_coming--;
 	if (!w) {
 		worker_leaves(r.queue);
 		return;
@@ -90,7 +93,7 @@ static void run_next(void *arg)
 	w->func(w);
 	list_del(&r.list);
 	/* what waited for this one to end */
-	if (!list_empty(&r.queue->pending))
+	if (!list_empty(&r.queue->pending) && !r.queue->nr_coming)
 		send_worker(r.queue);
 	worker_leaves(r.queue);
 }
