@@ -111,6 +111,9 @@ static void find_window(struct salvage *s)
 		/* a ring further, the tail has moved on since */
 		s->floor = max(super_tail(s->md), bound);
 		s->start = min(s->start, s->floor);
+		/* made up: no block can be so far behind the tail */
+		if (s->floor > ring)
+			s->start = max(s->start, s->floor - ring);
 	} else if (!newest) {
 		s->floor = max(bound, s->generation_max);
 		s->start = s->floor;
