@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Tests of the larder tool on metadata files: sound, damaged in every way, truncated, blank, foreign,
-# and mutated at random. The tool is built with the address and undefined-behaviour sanitizers. What
-# it says of running caches (larder status) is tested where there are any, in a guest.
+# and mutated at random; and on XML, its own and that of dm-cache's tools. The tool is built with the
+# address and undefined-behaviour sanitizers. What it says of running caches (larder status) is tested
+# where there are any, in a guest.
 #
 # usage: tests/unit/test-tools.sh [--rounds NUMBER] [--seed NUMBER]
 #
-#   --rounds   mutated files that are tried (default: 2000)
+#   --rounds   mutated files that are tried (default: 2000), and half as many repairs of random lives
 #   --seed     of the mutations (default: a new one each time, which is printed)
 #
 # The last line is "N passed, N failed, 0 skipped".
@@ -32,6 +33,8 @@ for tool in python3=python3 mke2fs=e2fsprogs cache_restore=thin-provisioning-too
 	command -v "${tool%=*}" >/dev/null || die "needs ${tool%=*}: apt-get install ${tool#*=}"
 done
 
+# In memory where there is room: restore and repair flush what they write.
+[[ ${TMPDIR:-} || ! -w /dev/shm ]] || TMPDIR=/dev/shm
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/larder-tools.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:max_allocation_size_mb=256
@@ -42,7 +45,7 @@ cd "$scratch"
 sanitized='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Werror'
 
 build_all() {
-	local core=("$root"/dm-target/core/{geometry,metadata*,*-user}.c) objects
+	local core=("$root"/dm-target/core/{geometry,metadata*,*-user}.c) objects program
 	mkdir -p "$build"
 	make --no-print-directory -s -C "$root/userland" BIN="$build" OBJ="$build/objects" CFLAGS="$sanitized"
 	# shellcheck disable=SC2086  # flags are words
@@ -56,9 +59,12 @@ build_all() {
 	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -Dmain=larder_main -c \
 		-DLARDER_VERSION='"fuzz"' -o "$build/main-as-function.o" "$root/userland/main.c"
 	# shellcheck disable=SC2086
-	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/fuzz-tools" \
-		"$root/tests/unit/tools/fuzz-tools.c" "$build/main-as-function.o" $objects \
-		-ldevmapper -l:libjson-c.a -l:libexpat.a -lm
+	for program in fuzz-tools repair-random; do
+		# shellcheck disable=SC2086
+		gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/$program" \
+			"$root/tests/unit/tools/$program.c" "$build/main-as-function.o" $objects \
+			-ldevmapper -l:libjson-c.a -l:libexpat.a -lm
+	done
 }
 
 larder() { "$build/larder" "$@"; }
@@ -362,6 +368,299 @@ test_output_files() {
 	expect 'dump: nothing is left behind' 0 '^0$' bash -c 'find . -name "*.??????" ! -name "*.bin" | grep -c "xml\.\|precious\." || true'
 }
 
+# --- larder restore ---
+
+# same_dumps FILE FILE: in everything, the size of the file aside.
+same_dumps() { diff <(larder dump "$1" | sed 's/metadata_units="[0-9]*"//') <(larder dump "$2" | sed 's/metadata_units="[0-9]*"//'); }
+
+test_restore_own() {
+	local format
+	for format in xml larder; do
+		larder dump --format $format -o own.xml --force sound.bin
+		rm -f back.bin
+		expect "restore: $format makes a new file" 0 '12 of 300 slots used, 5 of them dirty' larder restore -i own.xml -o back.bin
+		expect "restore: $format comes back whole" 0 '^$' bash -c "$(declare -f same_dumps larder); build='$build'; same_dumps sound.bin back.bin && echo"
+		expect "restore: $format passes the check" 0 ': ok$' larder check back.bin
+	done
+	expect 'restore: from a pipe' 0 '^$' bash -c "'$build/larder' dump sound.bin | '$build/larder' restore -q -i - -o back.bin && echo"
+	expect_json 'restore: as JSON' "d['slots_used'] == 12 and d['from'] == 'dm-larder' and not d['origin_guessed']" \
+		larder restore --json -i own.xml -o back.bin
+	# what was there before is gone: a journal of a later epoch, and a page of the same cache
+	make_metadata back.bin open entry:200:500:0xf:0xf commit open entry:201:501:0xf:0xf commit
+	expect 'restore: over an older life of the same cache' 0 '' larder restore -q -i own.xml -o back.bin
+	expect 'restore: ... which does not come back' 0 '^$' bash -c "$(declare -f same_dumps larder); build='$build'; same_dumps sound.bin back.bin && echo"
+	make_metadata back.bin open entry:200:500:0xf:0xf commit stop
+	expect 'restore: the cache can be started and stopped' 0 'ok$' larder check back.bin
+	truncate -s 300K small.bin
+	expect 'restore: a smaller device has a shorter journal' 0 'slots used' larder restore -i own.xml -o small.bin
+	expect 'restore: ... and the same contents' 0 '<slot number="299" block="77" valid="0x8" dirty="0x0" hint="0"/>' larder dump small.bin
+	truncate -s 280K small.bin
+	expect 'restore: a device that is too small' 1 'the output has 70 units of 4 KiB, this cache needs 73' larder restore -i own.xml -o small.bin
+}
+
+# XML as cache_dump of thin-provisioning-tools 1.1 writes it, but for names in capitals.
+stock_xml() {
+	cat <<-XML
+		<superblock uuid="" block_size="${BLOCK:-128}" nr_cache_blocks="${BLOCKS:-64}" policy="smq" hint_width="${WIDTH:-4}">
+		  <mappings>
+		    <mapping cache_block="0" origin_block="7" dirty="true"/>
+		    <mapping cache_block="5" origin_block="2" dirty="false"/>${MAPPING:-}
+		  </mappings>
+		  <hints>
+		    <hint cache_block="0" data="BwAAAA=="/>
+		    <hint cache_block="5" data="${HINT:-AAAAAA==}"/>
+		  </hints>${MORE:-}
+		</superblock>${TAIL:-}
+	XML
+}
+
+# In block 128 of 16 KiB: chunk c of 64 KiB is slots 4c to 4c + 3, as the data already lies.
+stock_slots='{0: (28,15,15,7), 1: (29,15,15,7), 2: (30,15,15,7), 3: (31,15,15,7),
+	20: (8,15,0,0), 21: (9,15,0,0), 22: (10,15,0,0), 23: (11,15,0,0)}'
+slots_of_json="{s['slot']: (s['block'], int(s['valid'], 0), int(s['dirty'], 0), s['hint']) for s in d['slots']}"
+
+test_restore_stock() {
+	local made
+	stock_xml >stock.xml
+	rm -f stock.bin
+	expect 'restore: XML of dm-cache' 0 'the origin is taken to have 1024 sectors' larder restore -i stock.xml -o stock.bin
+	expect_json 'restore: chunks became blocks in their places' "$slots_of_json == $stock_slots
+		and d['geometry']['chunk_sectors'] == 128 and d['geometry']['origin_sectors'] == 1024
+		and d['super']['clean_stop'] and d['super']['last_policy'] == 'smq'" larder dump --format json stock.bin
+	expect 'restore: dm-cache XML comes out as it went in' 0 '^$' bash -c "'$build/larder' dump stock.bin | sed '/^<!--/,\$d' | cmp - stock.xml && echo"
+	expect 'restore: with the size of the origin' 0 '' larder restore --origin-size 1g -q -i stock.xml -o stock.bin
+	expect_json 'restore: ... which is recorded' "d['geometry']['origin_sectors'] == 2097152" larder dump --format json stock.bin
+	expect 'restore: an origin with a short end' 0 '' larder restore --origin-size 920 -q -i stock.xml -o stock.bin
+	expect_json 'restore: ... has short last blocks' "(d['slots'][0]['block'], d['slots'][0]['valid'], len(d['slots'])) == (28, '0x7', 5)" \
+		larder dump --format json stock.bin
+	expect 'restore: an origin that ends before a mapping' 1 'block 7 of the origin is cached' larder restore --origin-size 896 -i stock.xml -o stock.bin
+	expect 'restore: not stopped in order' 0 '' larder restore --omit-clean-shutdown -q -i stock.xml -o stock.bin
+	expect_json 'restore: ... all is dirty' "not d['super']['clean_stop'] and all(s['dirty'] == s['valid'] for s in d['slots'])" \
+		larder dump --format json stock.bin
+	expect 'restore: the started cache has all of it' 0 'slots: 8 used, 8 of them dirty' bash -c \
+		"'$build/make-metadata' stock.bin open && '$build/larder' check stock.bin"
+	WIDTH=8 stock_xml >wide.xml
+	expect 'restore: hints that are too wide' 1 'line 1: .*hints have 8 bytes' larder restore -i wide.xml -o stock.bin
+	expect 'restore: ... can be left out' 0 '8 of 256 slots used' larder restore --without-hints -i wide.xml -o stock.bin
+	# through the real tools, and back
+	for made in 1 2; do
+		truncate -s 8M real.bin
+		cache_restore --metadata-version $made -i stock.xml -o real.bin >/dev/null
+		cache_dump real.bin >real.xml
+		expect "restore: what cache_dump writes of version $made" 0 '8 of 256 slots used' larder restore -i real.xml -o stock.bin
+	done
+	larder restore -q -i stock.xml -o stock.bin
+	larder dump stock.bin >ours.xml
+	expect 'restore: cache_restore takes what comes of it' 0 'cache_block="5" origin_block="2" dirty="false"' \
+		bash -c 'cache_restore --metadata-version 1 -i ours.xml -o real.bin >/dev/null && cache_dump real.bin'
+	expect 'restore: dm-cache is converted in its place' 0 '8 of 256' larder restore -i stock.xml -o real.bin
+	expect 'restore: ... and is a larder' 0 ': ok$' larder check real.bin
+}
+
+# refused NAME PATTERN: the XML on stdin must be refused, and nothing written.
+refused() {
+	cat >refused.xml
+	cp sound.bin kept.bin
+	expect "restore: $1" 1 "$2" larder restore -i refused.xml -o kept.bin
+	cmp -s sound.bin kept.bin || fail "restore: $1" 'the output was touched'
+}
+
+test_restore_refused() {
+	local xml
+	MAPPING='<mapping cache_block="5" origin_block="3" dirty="true"/>' stock_xml | refused 'a cache block twice' 'line 4: a second mapping of cache block 5'
+	MAPPING='<mapping cache_block="6" origin_block="7" dirty="true"/>' stock_xml | refused 'an origin block twice' 'both hold block 28'
+	MAPPING='<mapping cache_block="64" origin_block="9" dirty="true"/>' stock_xml | refused 'a block beyond the cache' 'is no number from 0 to 63'
+	MAPPING='<mapping cache_block="6" origin_block="9" dirty="yes"/>' stock_xml | refused 'a strange flag' 'neither true nor false'
+	MAPPING='<mapping cache_block="6" origin_block="9"/>' stock_xml | refused 'an attribute that is missing' 'there are 2 of 3'
+	MAPPING='<mapping cache_block="6" origin_block="9" dirty="true" pinned="true"/>' stock_xml | refused 'an unknown attribute' 'unexpected attribute pinned'
+	MORE='<discards/>' stock_xml | refused 'an unknown element' 'line 9: unexpected element <discards> in <superblock>'
+	MORE='text' stock_xml | refused 'text' 'text outside'
+	MORE='<![CDATA[ ]]>' stock_xml | refused 'CDATA' 'a CDATA section'
+	MORE='<?run it?>' stock_xml | refused 'a processing instruction' 'a processing instruction'
+	MORE='&lt;' stock_xml | refused 'an entity' 'text outside'
+	HINT=A stock_xml | refused 'a hint that is no base64' 'a hint that is not'
+	BLOCK=100 stock_xml | refused 'an impossible block size' 'cannot be'
+	BLOCKS=0 stock_xml | refused 'no blocks' 'cannot be'
+	BLOCKS=4294967295 stock_xml | refused 'too many blocks' 'no number from 0 to 4294967294'
+	stock_xml | head -n 5 | refused 'half a file' 'no XML: no element found'
+	TAIL='<!-- never ends' stock_xml | refused 'half a comment' 'ends within a comment'
+	printf '' | refused 'an empty file' 'no XML'
+	printf '<!DOCTYPE a [<!ENTITY b "c">]><superblock/>' | refused 'a document type' 'document type'
+	printf '%s' '<larder/>' | refused 'a larder without anything' 'there are 0 of 14'
+	python3 -c "print('<superblock uuid=\"' + 'x' * (64 << 20) + '\"/>')" | refused 'an attribute of 64 MiB' 'too long'
+	python3 -c "print('<superblock ' + ' '.join('a%d=\"\"' % i for i in range(1000000)) + '/>')" | refused 'a million attributes' 'too long|unexpected attribute'
+	python3 -c "print('<larder>' * 1000000)" | refused 'a million levels' 'attribute is missing'
+	xml=$(larder dump sound.bin)
+	sed 's/origin_block="100" dirty="true"/origin_block="100" dirty="false"/' <<<"$xml" | refused 'halves that differ' 'disagree about cache block 0'
+	sed 's/block_size="128"/block_size="256"/' <<<"$xml" | refused 'halves of different sizes' 'of different sizes'
+	sed 's/complete="true"/complete="false"/' <<<"$xml" | refused 'an incomplete dump' 'dumped from damaged metadata'
+	sed 's/incompat="0x0"/incompat="0x4"/' <<<"$xml" | refused 'a feature that is not known' 'newer dm-larder'
+	sed 's/nr_slots="300"/nr_slots="301"/' <<<"$xml" | refused 'an impossible geometry' 'geometry and layout are impossible'
+	sed 's/slot number="299"/slot number="290"/' <<<"$xml" | refused 'a slot twice' 'slot 290 comes twice'
+	sed 's/slot number="299"/slot number="300"/' <<<"$xml" | refused 'a slot that does not exist' 'no number from 0 to 299'
+	sed 's/valid="0x8"/valid="0x10"/' <<<"$xml" | refused 'grains beyond the block' 'grains beyond its block'
+	sed 's/block="77"/block="41"/' <<<"$xml" | refused 'a block in two slots' 'both hold block 41'
+	sed 's/block="77"/block="99999"/' <<<"$xml" | refused 'a block beyond the origin' 'the origin ends with'
+	sed '/<layout/d' <<<"$xml" | refused 'no layout' 'without <geometry> and <layout>'
+	printf '%s\n<!-- <slot/> -->' "$xml" | refused 'two elements in comments' 'a second element'
+	sed 's/complete="true"/complete="false"/' <<<"$xml" >incomplete.xml
+	expect 'restore: an incomplete dump, as asked' 0 '' larder restore -q --incomplete -i incomplete.xml -o kept.bin
+}
+
+# --- larder repair ---
+
+repaired_slots() { expect_json "$1" "$2" larder dump --format json repaired.bin; }
+
+# repair NAME CODE PATTERN [OPTION...]: broken.bin into repaired.bin, which must pass the check.
+repair() {
+	local name=$1 code=$2 pattern=$3
+	shift 3
+	rm -f repaired.bin
+	expect "repair: $name" "$code" "$pattern" larder repair -i broken.bin -o repaired.bin "$@"
+	[[ ! -e repaired.bin ]] || larder check -q repaired.bin || fail "repair: $name" 'what was written is damaged'
+}
+
+# shellcheck disable=SC2154
+test_repair() {
+	local tail_block=$((journal_start + tail)) newer=$((generation % 2))
+	cp sound.bin broken.bin
+	repair 'sound metadata' 0 '12 slots salvaged, 5 of them dirty'
+	repaired_slots 'repair: ... stays as it is' "$slots_of_json == $sound_slots"
+	broken "flip:$newer:700"
+	repair 'a superblock' 0 'superblock . is lost'
+	repaired_slots 'repair: ... costs nothing' "$slots_of_json == $sound_slots"
+	broken "flip:$((table_start + 1)):2000"
+	repair 'a table page' 1 'table page 1 .slots 126 to 251. is lost'
+	repaired_slots 'repair: ... costs what it had' "$slots_of_json == $sound_slots"
+	broken "flip:$((table_start + 1)):2000"
+	repair 'accepted loss' 0 'WARNING: what is lost may have been dirty' --accept-loss
+	rm repaired.bin
+	expect_json 'repair: as JSON' "d['written'] and d['may_lack_dirty'] and d['lost']['pages'] == 1 and d['lost']['slots_unknown'] == 126
+		and d['exit_code'] == 1 and d['slots_used'] == 12" larder repair --json -i broken.bin -o repaired.bin
+	broken "flip:$table_start:2000"
+	repair 'a table page with a copy' 0 '12 slots salvaged'
+	broken "flip:$table_start:2000" "flip:$dw_start:100"
+	repair 'a table page with a copy that no header names' 0 '12 slots salvaged'
+	# the first of two commits: what the second one names is certain, all else may have changed
+	broken "flip:$tail_block:100"
+	repair 'a hole in the journal' 1 'journal block .* is lost, with up to 126 changes'
+	repaired_slots 'repair: ... leaves what is certain' "list($slots_of_json) == [41]"
+	repair 'a hole in the journal, kept' 1 'were kept, as asked' --keep-uncertain
+	repaired_slots 'repair: ... with what may be out of date' "len(d['slots']) == 12 and 40 not in $slots_of_json and 8 in $slots_of_json"
+	broken "poke:$table_start:$((64 + 32 * 5)):8:$((1 << 40 | 402))" "poke:$table_start:$((64 + 32 * 5 + 8)):8:1" "seal:$table_start" "flip:$dw_start:100"
+	repair 'a block in two slots of the table' 1 '2 slots hold block 402: which one is right is unknown'
+	repaired_slots 'repair: ... drops both' "2 not in $slots_of_json and 5 not in $slots_of_json and len(d['slots']) == 11"
+	broken "poke:$table_start:$((64 + 32 * 5)):8:$((1 << 40 | 98))" "poke:$table_start:$((64 + 32 * 5 + 8)):8:1" "seal:$table_start" "flip:$dw_start:100"
+	repair 'a block in the table and in the journal' 0 'the last that the journal names is kept'
+	repaired_slots 'repair: ... believes the journal' "5 not in $slots_of_json and 41 in $slots_of_json"
+}
+
+# shellcheck disable=SC2154
+test_repair_superblocks() {
+	local sizes=(--chunk-size 64k --cache-size 9600 --origin-size $origin)
+	broken flip:0:700 flip:1:700
+	repair 'both superblocks' 1 'neither superblock is left. .*--chunk-size, --cache-size and --origin-size'
+	[[ ! -e repaired.bin ]] || fail 'repair: both superblocks' 'something was written'
+	repair 'both superblocks, with the sizes' 0 '12 slots salvaged' "${sizes[@]}"
+	repaired_slots 'repair: ... all is there' "$slots_of_json == $sound_slots"
+	repair 'both superblocks, with wrong sizes' 1 'no table page is where these sizes' --chunk-size 64k --cache-size 96000 --origin-size $origin
+	broken 'poke:0:0:8:0' 'poke:0:32:8:0'
+	repair 'an overwritten superblock A' 65 '--wiped'
+	repair 'an overwritten superblock A, as told' 0 '12 slots salvaged' --wiped
+	cp sound.bin broken.bin && dd if=/dev/zero of=broken.bin bs=4096 count=1 conv=notrunc status=none
+	repair 'a wiped device' 65 'blank, or was wiped for a new cache'
+	repair 'a wiped device, as told' 0 '12 slots salvaged' --wiped
+	truncate -s 512K broken.bin && broken flip:0:3
+	repair 'the magic of superblock A' 0 '12 slots salvaged'
+	cp sound.bin broken.bin && truncate -s 504K broken.bin
+	truncate -s 512K repaired-here.bin
+	expect 'repair: a device that was cut' 1 'table pages? .* is lost|table page 1 ' larder repair -i broken.bin -o repaired-here.bin
+	expect 'repair: ... into one of the right size' 0 'ok$' larder check repaired-here.bin
+	broken poke:0:88:8:0x80 poke:1:88:8:0x80 seal:0 seal:1
+	repair 'a newer format' 65 'a newer dm-larder'
+	cp blank.bin broken.bin
+	repair 'a blank device' 65 'all zero'
+	cp ext4.bin broken.bin
+	repair 'a file system' 65 'ext2/ext3/ext4'
+}
+
+# --- larder metadata-size ---
+
+test_metadata_size() {
+	expect 'metadata-size: blocks' 0 '^8[0-9]{3} sectors$' larder metadata-size --nr-blocks 1000
+	expect 'metadata-size: number only' 0 '^[0-9]+$' larder metadata-size --nr-blocks 1000 -n
+	expect 'metadata-size: sizes and unit' 0 '^6\.30 mebibytes$' larder metadata-size --block-size 64k --device-size 1g --unit m
+	expect 'metadata-size: the same in sectors' 0 '^12896 sectors$' larder metadata-size --block-size 128 --device-size 2097152 --max-hint-width 4
+	expect 'metadata-size: minimum' 0 '^2096 sectors$' larder metadata-size --block-size 64k --device-size 1g --minimum
+	# what it says is what a cache takes: one unit less is refused
+	expect 'metadata-size: the minimum suffices' 0 '' make_metadata least.bin new:262:128:2097152:2097152
+	expect 'metadata-size: ... and is one' 64 'no geometry' make_metadata least.bin new:261:128:2097152:2097152
+	expect 'metadata-size: what is wanted gives small blocks' 0 'block_sectors=32 ' make_metadata least.bin new:1612:128:2097152:2097152 where
+	expect 'metadata-size: nothing to go by' 64 'expected --block-size' larder metadata-size
+	expect 'metadata-size: half' 64 'expected --block-size' larder metadata-size --block-size 128
+	expect 'metadata-size: both' 64 'expected --block-size' larder metadata-size --block-size 128 --device-size 1g --nr-blocks 5
+	expect 'metadata-size: unknown unit' 64 "unknown unit 'mib'" larder metadata-size --nr-blocks 5 -u mib
+	expect 'metadata-size: a block that cannot be' 64 'steps of 8' larder metadata-size --block-size 100 --device-size 1g
+}
+
+# --- by the names of dm-cache's tools ---
+
+test_old_names() {
+	local name
+	mkdir -p old && for name in cache_check cache_dump cache_metadata_size cache_repair cache_restore; do
+		ln -sf "$build/larder" old/$name
+		expect "$name: version, as LVM reads it" 0 '^1\.1\.0 ' old/$name -V
+		expect "$name: --help" 0 '^usage: larder ' old/$name --help
+	done
+	expect 'cache_check: as LVM runs it' 0 '' old/cache_check -q --clear-needs-check-flag sound.bin
+	expect 'cache_check: other options of the original' 0 'ok$' old/cache_check --super-block-only --skip-mappings --skip-hints --skip-discards sound.bin
+	broken "flip:$((1 - generation % 2)):700"
+	expect 'cache_check: a spare superblock does not stop LVM' 0 'ok$' old/cache_check broken.bin
+	broken "flip:$((table_start + 1)):2000"
+	expect 'cache_check: damage does' 1 '' old/cache_check -q broken.bin
+	expect 'cache_dump: the same as larder dump' 0 '^$' bash -c "old/cache_dump sound.bin | cmp - <('$build/larder' dump sound.bin) && echo"
+	expect 'cache_restore: the original command line' 0 '' old/cache_restore -q --metadata-version 2 --input own.xml --output back.bin
+	truncate -s 512K spare.bin && dd if=/dev/urandom of=spare.bin bs=4k count=128 conv=notrunc status=none
+	expect 'cache_repair: as LVM runs it, whatever the output holds' 0 'slots salvaged' old/cache_repair -i sound.bin -o spare.bin
+	expect 'cache_repair: LVM must not take a loss for success' 1 'WARNING' old/cache_repair -q -i broken.bin -o spare.bin
+	expect 'cache_metadata_size: as the original' 0 '^[0-9]+ sectors$' old/cache_metadata_size --nr-blocks 10240
+	expect 'cache_check: messages carry the name' 64 '^cache_check: ' old/cache_check
+}
+
+# --- where restore and repair write ---
+
+test_targets() {
+	local command input
+	for command in restore repair; do
+		[[ $command == restore ]] && input=own.xml || input=sound.bin
+		cp sound.bin there.bin && ln -sf there.bin there.link && ln -sf nowhere.bin gone.link
+		expect "$command: not through a link to a file" 73 'symbolic link to a file' larder $command -i $input -o there.link
+		expect "$command: not through a dangling link" 73 'No such file|exists' larder $command -i $input -o gone.link
+		[[ ! -e nowhere.bin ]] || fail "$command: dangling link" 'its target was made'
+		cmp -s sound.bin there.bin || fail "$command: link" 'its target was changed'
+		expect "$command: not into a directory" 73 'neither a block device nor' larder $command -i $input -o .
+		expect "$command: not into a character device" 73 'neither a block device nor' larder $command -i $input -o /dev/null
+		expect "$command: not into a FIFO" 73 'neither a block device nor' timeout 20 "$build/larder" $command -i $input -o fifo
+		expect "$command: no such directory" 73 'No such file' larder $command -i $input -o no/such/file
+		expect "$command: no input" 66 'No such file' larder $command -i does-not-exist -o new.bin
+		[[ ! -e new.bin ]] || fail "$command: no input" 'the output was made'
+		expect "$command: a file system that is too small" 73 'File too large' bash -c "ulimit -f 200; trap '' XFSZ; '$build/larder' $command -i $input -o too-large.bin"
+		[[ ! -e too-large.bin ]] || fail "$command: a file system that is too small" 'half a file stays'
+	done
+	cp ext4.bin there.bin
+	expect 'restore: not over a file system' 73 'holds ext2/ext3/ext4: --force' larder restore -i own.xml -o there.bin
+	expect 'restore: ... but by force' 0 '' larder restore -q --force -i own.xml -o there.bin
+	cp sound.bin same.bin && ln -f same.bin twin.bin
+	expect 'repair: not onto itself' 64 'the same device' larder repair -i same.bin -o twin.bin
+	cp sound.bin there.bin
+	# the first write is the mark: a device is never half of one cache and half of another
+	expect 'restore: interrupted' 74 '' bash -c "ulimit -f 100; trap '' XFSZ; '$build/larder' restore -q -i own.xml -o there.bin"
+	expect 'restore: ... leaves no cache' 1 'a restore or repair onto this device has not finished' larder check there.bin
+	expect 'restore: ... nothing to repair' 1 'has not finished' larder repair -i there.bin -o new.bin
+	expect 'restore: ... done again' 0 '' larder restore -q -i own.xml -o there.bin
+	expect 'restore: ... it is one' 0 'ok$' larder check there.bin
+}
+
 # --- the command line ---
 
 test_usage() {
@@ -370,11 +669,19 @@ test_usage() {
 	expect 'larder: --help' 0 'usage: larder' larder --help
 	expect 'larder: --version' 0 '^larder [0-9]+\.[0-9]+\.[0-9]+$' larder --version
 	expect 'larder: unknown command' 64 "unknown command 'chekc'" larder chekc
-	for command in check dump status; do
+	for command in restore repair; do
+		expect "$command: nothing to work on" 64 'expected -i' larder "$command"
+		expect "$command: only one side" 64 'expected -i' larder "$command" -i own.xml
+		expect "$command: too much to work on" 64 "unexpected argument 'c'" larder "$command" -i a -o b c
+		expect "$command: an impossible size" 64 'is no size' larder "$command" --origin-size 100b -i a -o b
+	done
+	for command in check dump metadata-size repair restore status; do
 		expect "$command: --help" 0 "^usage: larder $command" larder "$command" --help
+		expect "$command: unknown option" 64 "unknown option '--nonsense'" larder "$command" --nonsense x
+	done
+	for command in check dump status; do
 		expect "$command: nothing to work on" 64 'expected one' larder "$command"
 		expect "$command: too much to work on" 64 'expected one' larder "$command" a b
-		expect "$command: unknown option" 64 "unknown option '--nonsense'" larder "$command" --nonsense x
 	done
 	expect 'dump: unknown format' 64 "unknown format 'yaml'" larder dump --format yaml sound.bin
 	expect 'dump: option without its value' 64 'needs a value' larder dump sound.bin -o
@@ -384,17 +691,26 @@ test_usage() {
 	expect 'status: an impossible name' 66 'not a name' larder status "$(printf 'x%.0s' {1..300})"
 }
 
-test_mutations() {
-	local code=0
-	printf '# %d mutated files, seed %d\n' "$rounds" "$seed"
-	timeout $((300 + rounds / 10)) "$build/fuzz-tools" "$seed" "$rounds" sound.bin >out 2>err || code=$?
+# at_random NAME LIMIT COMMAND...: a command that tries things by the seed.
+at_random() {
+	local name=$1 limit=$2 code=0
+	shift 2
+	timeout "$limit" "$@" >out 2>err || code=$?
 	if [[ $code -eq 0 ]]; then
-		pass 'mutated metadata: check and dump survive'
+		pass "$name"
 	else
-		grep -vE '^larder (check|dump): ' err >err.short || true
+		grep -vE '^larder (check|dump|repair|restore): ' err | tail -n 30 >err.short || true
 		: >out && mv err.short err
-		fail 'mutated metadata: check and dump survive' "exit code $code with --seed $seed"
+		fail "$name" "exit code $code with --seed $seed"
 	fi
+}
+
+test_mutations() {
+	local limit=$((600 + rounds / 5))
+	printf '# %d mutated files, seed %d\n' "$rounds" "$seed"
+	at_random 'mutated metadata: check, dump and repair survive' $limit "$build/fuzz-tools" "$seed" "$rounds" sound.bin
+	at_random 'mutated XML: restore survives' $limit "$build/fuzz-tools" "$seed" "$rounds" own.xml whole.xml stock.xml
+	at_random 'random lives, damaged: repair tells the truth' $limit "$build/repair-random" "$seed" $((rounds / 2))
 }
 
 test_status_line() {
@@ -415,6 +731,14 @@ test_check_foreign
 test_dump
 test_dump_whole
 test_output_files
+test_restore_own
+test_restore_stock
+test_restore_refused
+test_repair
+test_repair_superblocks
+test_metadata_size
+test_old_names
+test_targets
 test_usage
 test_status_line
 test_mutations

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Feeds damaged copies of metadata to `larder check` and `larder dump`, in one
- * process: flipped bytes, numbers at their limits, moved units, cut files,
- * with and without a checksum that was put right.  The sanitizers judge.
+ * Feeds damaged copies of metadata to `larder check`, `dump` and `repair`, in
+ * one process: flipped bytes, numbers at their limits, moved units, cut files,
+ * with and without a checksum that was put right; and damaged XML to `larder
+ * restore`.  The sanitizers judge, and the check of what was written.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -110,6 +111,127 @@ static void expect_code(int code, const char *command, u64 round)
 	abort();
 }
 
+/* What the tool has written, if anything, must be sound. */
+static void check_written(u64 round)
+{
+	char *const words[] = { "larder", "check", "-q", "written.bin", NULL };
+
+	if (access("written.bin", F_OK))
+		return;
+	if (larder_main(4, (char **)words)) {
+		fprintf(stderr, "round %llu: what was written is damaged\n",
+			(unsigned long long)round);
+		abort();
+	}
+	unlink("written.bin");
+}
+
+static void repair(const char *path, u64 round)
+{
+	char *const words[] = { "larder", "repair", random_below(2) ? "--json" : "--keep-uncertain",
+		"--wiped", "-i", (char *)path, "-o", "written.bin", NULL };
+
+	expect_code(larder_main(8, (char **)words), "repair", round);
+	check_written(round);
+}
+
+/* --- XML --- */
+
+static const char *const words[] = {
+	"<", ">", "/>", "\"", "-->", "<!--", "<larder>", "<slot>", "</larder>", "\n", "0x", "-1",
+	"18446744073709551615", "18446744073709551616", "4294967295", "1099511627775", "0", "1",
+	"<!DOCTYPE a [<!ENTITY b 'c'>]>", "<![CDATA[", "<?x?>", "&#0;", "&amp;", "true", "complete=",
+};
+
+/* Cuts a piece out, puts a word in, or says a piece twice. */
+static size_t mutate_text(char *text, size_t length, size_t room)
+{
+	const char *word = words[random_below(ARRAY_SIZE(words))];
+	size_t at = random_below(length + 1), left = length - at, n = random_below(60);
+
+	switch (random_below(4)) {
+	case 0:
+		n = min_t(size_t, n, left);
+		memmove(text + at, text + at + n, left - n);
+		return length - n;
+	case 1:
+		n = strlen(word);
+		break;
+	case 2:
+		word = text + random_below(length + 1);
+		n = min_t(size_t, n, (size_t)(text + length - word));
+		break;
+	default:
+		if (left)
+			text[at] = (char)('0' + random_below(10));
+		return length;
+	}
+	if (length + n > room)
+		return length;
+	/* the word may lie in what is moved */
+	memmove(text + room, word, n);
+	memmove(text + at + n, text + at, left);
+	memcpy(text + at, text + room, n);
+	return length + n;
+}
+
+#define TEXT_MAX (64u << 10)
+
+static void restore_round(const char *xml, size_t length, u64 round)
+{
+	static char text[TEXT_MAX + 64];
+	char *const words[] = { "larder", "restore", "-q", "-i", "fuzzed.xml", "-o", "written.bin",
+		NULL };
+	u64 nr = random_below(4);
+	FILE *out = fopen("fuzzed.xml", "w");
+	int code;
+
+	memcpy(text, xml, length);
+	while (nr--)
+		length = mutate_text(text, length, TEXT_MAX);
+	if (!out || fwrite(text, 1, length, out) != length || fclose(out))
+		abort();
+	code = larder_main(7, (char **)words);
+	/* a geometry may ask for a file that is larger than files can be */
+	if (code != 73 && code != 71)
+		expect_code(code, "restore", round);
+	if (code && !access("written.bin", F_OK)) {
+		fprintf(stderr, "round %llu: refused, but written\n", (unsigned long long)round);
+		abort();
+	}
+	check_written(round);
+}
+
+static size_t read_text(const char *path, char *text)
+{
+	FILE *in = fopen(path, "r");
+	size_t length;
+
+	if (!in)
+		abort();
+	length = fread(text, 1, TEXT_MAX, in);
+	fclose(in);
+	return length;
+}
+
+static int fuzz_xml(u64 rounds, int nr, char **paths)
+{
+	static char text[4][TEXT_MAX];
+	size_t length[4];
+	u64 round;
+	int i;
+
+	for (i = 0; i < nr && i < 4; i++)
+		length[i] = read_text(paths[i], text[i]);
+	for (round = 0; round < rounds; round++) {
+		i = (int)random_below((u64)min(nr, 4));
+		restore_round(text[i], length[i], round);
+	}
+	return 0;
+}
+
+/* --- metadata --- */
+
 static void one_round(const u8 *file, u8 *copy, u64 units, int fd, const char *path, u64 round)
 {
 	static const char *const formats[] = { "xml", "larder", "json" };
@@ -127,6 +249,7 @@ static void one_round(const u8 *file, u8 *copy, u64 units, int fd, const char *p
 	expect_code(check, "check", round);
 	dump = run("dump", "--format", formats[random_below(3)], path);
 	expect_code(dump, "dump", round);
+	repair(path, round);
 }
 
 int main(int argc, char **argv)
@@ -137,12 +260,14 @@ int main(int argc, char **argv)
 	off_t size;
 	int in, fd;
 
-	if (argc != 4) {
-		fputs("usage: fuzz-tools SEED ROUNDS FILE\n", stderr);
+	if (argc < 4) {
+		fputs("usage: fuzz-tools SEED ROUNDS FILE | FILE.xml...\n", stderr);
 		return 64;
 	}
 	random_state = strtoull(argv[1], NULL, 0);
 	rounds = strtoull(argv[2], NULL, 0);
+	if (strstr(argv[3], ".xml"))
+		return fuzz_xml(rounds, argc - 3, argv + 3);
 	in = open(argv[3], O_RDONLY);
 	size = lseek(in, 0, SEEK_END);
 	fd = memfd_create("metadata", 0);
