@@ -13,6 +13,9 @@
 
 #define LL(n) ((unsigned long long)(n))
 
+/* At least this part of a device must be left: what is missing takes time, too. */
+#define CUT_TO_MAX 16u
+
 static struct larder_superblock supers[2] __attribute__((aligned(LARDER_UNIT_SIZE)));
 
 static bool super_intact(u64 number)
@@ -63,12 +66,13 @@ static int judge_features(const struct larder_superblock *sb, const char *path)
 
 static int take_super(struct salvage *s, const char *path, const struct larder_superblock *sb)
 {
-	u64 units = max(s->device.units, le64_to_cpu(sb->metadata_units));
+	u64 units = min(le64_to_cpu(sb->metadata_units), s->device.units * CUT_TO_MAX);
 	int code = judge_features(sb, path);
 
 	if (code)
 		return code;
 	/* parts beyond the end of a device that was cut are lost, the others are not */
+	units = max(units, s->device.units);
 	if (!geometry_from_super(&s->md->geometry, sb, units) ||
 	    !super_state_fits(sb, &s->md->geometry)) {
 		complain("%s: the superblock verifies, but its numbers cannot be true", path);
