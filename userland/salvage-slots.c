@@ -58,6 +58,7 @@ static u8 intent_kind(const struct salvage *s)
 	u64 i, nr[3] = { 0 };
 
 	if (s->super_known && s->super.last_mode &&
+	    s->super.last_mode <= LARDER_INTENT_WRITE_THROUGH &&
 	    s->epoch == le64_to_cpu(s->super.epoch))
 		return s->super.last_mode;
 	for (i = 0; i < s->image.nr_pages; i++)
