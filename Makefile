@@ -70,7 +70,7 @@ check-kcsan: ## The module in a kernel that looks for data races
 	$(Q)tests/sanitized/check-kcsan
 
 .PHONY: check-crash
-check-crash: ## Power cuts replayed from logs of all writes, in a virtual machine (SEEDS="1 2", CUTS="RANDOM LIMIT")
+check-crash: ## Power cuts at many places, replayed from logs of all writes (SEEDS="1 2")
 	$(Q)tests/crash/crash
 
 .PHONY: check-perf

@@ -130,13 +130,13 @@ ask() {
 
 # one_cut NUMBER MANNER SEED LOAD
 one_cut() {
-	local known lost_here kind what
+	local known lost_here flight kind what
 	ask "cut $1 $2 $3"
-	read -r known lost_here kind <<<"$answer"
-	what="cut behind event $1 ($kind), surviving: $2, seed $3, $lost_here sectors lost"
+	read -r known lost_here flight kind <<<"$answer"
+	what="cut behind event $1 ($kind), surviving: $2, seed $3, $lost_here sectors lost, $flight in flight"
 	echo "--- $what, ledger $known, after $SECONDS s"
 	head -c "$known" "$ledger" >"$ledger.part"
-	lost=$((lost + lost_here))
+	lost=$((lost + lost_here)) in_flight=$((in_flight + flight))
 	take_copy
 	"$BIN/larder" check $meta >"$work/judged" 2>&1 ||
 		fail "$what: larder check: $(tail -n 3 "$work/judged")"
@@ -153,7 +153,7 @@ all_cuts() {
 	local plan number seed=$1
 	ask "plan $seed $nr_random $limit"
 	read -r -a plan <<<"$answer"
-	lost=0 cuts=0
+	lost=0 in_flight=0 cuts=0
 	for number in "${plan[@]}"; do
 		one_cut "$number" "${manners[(cuts + seed) % ${#manners[@]}]}" $((seed * 100000 + cuts)) "$2"
 		cuts=$((cuts + 1))
@@ -199,7 +199,7 @@ configuration() {
 	all_cuts "$seed" "$load"
 	[[ $2 == simdisk:durable ]] || check_that "cuts lose something" "$lost > 0"
 	compare_with_originals
-	echo "$cuts cuts, $lost sectors lost" >"$work/result"
+	echo "$cuts cuts, $lost sectors lost, $in_flight writes in flight" >"$work/result"
 	exec {fd}>&-
 	wait "$REPLAY_PID"
 }

@@ -30,7 +30,7 @@ struct medium {
 	uint16_t *candidates;		/* of a sector: how many so far */
 	uint64_t *newest;		/* the last complete one, 0: none */
 	uint64_t *chosen;		/* what survives, 0: the durable content */
-	uint64_t lost;
+	uint64_t lost, in_flight;
 };
 
 static void *table(uint64_t bytes)
@@ -165,6 +165,7 @@ static void list_volatile(struct medium *medium, uint64_t number)
 	uint64_t later;
 
 	medium->nr_volatile = 0;
+	medium->in_flight = 0;
 	for (i = 0; i < log->nr_disks; i++) {
 		memcpy(medium->volatile_events + medium->nr_volatile, log->disks[i].pending,
 		       log->disks[i].nr_pending * sizeof(uint64_t));
@@ -173,9 +174,11 @@ static void list_volatile(struct medium *medium, uint64_t number)
 	for (later = number + 1; later <= log->nr_events; later++) {
 		const struct event *event = event_of(medium, later);
 
-		if (event->received <= number &&
-		    (event->kind == EVENT_WRITE || event->kind == EVENT_ZERO))
-			medium->volatile_events[medium->nr_volatile++] = later;
+		if (event->received > number ||
+		    (event->kind != EVENT_WRITE && event->kind != EVENT_ZERO))
+			continue;
+		medium->volatile_events[medium->nr_volatile++] = later;
+		medium->in_flight++;
 	}
 }
 
@@ -287,6 +290,11 @@ void medium_cut(struct medium *medium, uint64_t number, enum manner manner, uint
 uint64_t medium_lost(const struct medium *medium)
 {
 	return medium->lost;
+}
+
+uint64_t medium_in_flight(const struct medium *medium)
+{
+	return medium->in_flight;
 }
 
 const uint8_t *medium_next_page(struct medium *medium, uint64_t *index)

@@ -32,8 +32,8 @@ static const char usage[] =
 "                           survives in the MANNER nothing, everything, writes (each or not; also\n"
 "                           those in flight), sectors (each has any of its contents since it was\n"
 "                           durable), disks (each in one of these manners). Answer: LEDGER LOST\n"
-"                           KIND: length of the ledger by then, sectors that are older than they\n"
-"                           were, and what event NUMBER was\n"
+"                           FLIGHT KIND: length of the ledger by then, sectors that are older than\n"
+"                           they were, writes in flight, and what event NUMBER was\n"
 "  end                      number of the last event\n";
 
 static const char *const manner_names[MANNERS] = {
@@ -258,8 +258,9 @@ static void cut(const struct log *log, struct medium *medium, int fd, const char
 	last = number;
 	medium_cut(medium, number, (enum manner)manner, seed);
 	put_onto(fd, medium);
-	printf("%llu %llu %s\n", (unsigned long long)ledger_at(log, number),
-	       (unsigned long long)medium_lost(medium), kind_of(&log->events[number - 1]));
+	printf("%llu %llu %llu %s\n", (unsigned long long)ledger_at(log, number),
+	       (unsigned long long)medium_lost(medium),
+	       (unsigned long long)medium_in_flight(medium), kind_of(&log->events[number - 1]));
 }
 
 static void serve(const struct log *log, struct medium *medium, int fd)

@@ -80,7 +80,8 @@ struct medium *medium_create(struct log *log, bool flushes_count);
 void medium_cut(struct medium *medium, uint64_t number, enum manner manner, uint64_t seed);
 /* One after the other, the pages that differ from the last cut's image; NULL: that was all. */
 const uint8_t *medium_next_page(struct medium *medium, uint64_t *index);
-/* Sectors that the last cut left older than they were. */
+/* Sectors that the last cut left older than they were, and writes that were in flight then. */
 uint64_t medium_lost(const struct medium *medium);
+uint64_t medium_in_flight(const struct medium *medium);
 
 #endif
