@@ -11,7 +11,8 @@
 #   LIMIT          cuts at FLUSHes and FUA writes of each, if there are more of these
 #   CONFIGURATION  GROUND,LOAD,MODE,CHUNK: see configurations in tests/crash/crash
 #
-# PLANT=no-flushes in the environment makes the replay take flushes for nothing.
+# PLANT=no-flushes in the environment makes the replay take flushes for nothing. KEEP=yes leaves logs,
+# ledgers and the arguments for crash-replay in /share.
 # TESTS: patterns of names, others are left out.
 
 set -euo pipefail
@@ -168,6 +169,16 @@ compare_with_originals() {
 		fail "the whole log does not lead to what the disks hold"
 }
 
+keep() {
+	local name="$*"
+	local directory=/share/${name//[ :,]/-}
+	[[ ${KEEP:-} ]] || return 0
+	mkdir -p "$directory"
+	cp --sparse=always "${log[1]}" "$directory/log"
+	cp "$ledger" "$journal.begun" "$marks" "$directory/" 2>/dev/null || true
+	echo "${log[*]}" >"$directory/arguments"
+}
+
 # configuration SEED GROUND LOAD MODE CHUNK
 configuration() {
 	local seed=$1 ground=${2%%:*} load=$3 length fd
@@ -192,6 +203,7 @@ configuration() {
 	echo "--- loaded after $SECONDS s"
 	remove
 	"end_$ground"
+	keep "$@"
 	add_disk base $((total * 512))
 	add_disk overlay 64M
 	coproc REPLAY { exec "$BIN/crash-replay" "${log[@]}" ${PLANT:+--plant "$PLANT"} /dev/base; }
