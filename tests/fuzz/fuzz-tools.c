@@ -6,7 +6,7 @@
  *	- exit codes are among those that larder(8) names;
  *	- check's and dump's JSON is JSON, dump's XML is well-formed XML, as is the
  *	  comment within it, and all forms have the same slots;
- *	- the file stays as it is;
+ *	- what was dumped whole can be restored, and then dumps the same;
  *	- what check calls sound, the module opens, and the reverse.
  */
 #define _GNU_SOURCE
@@ -15,23 +15,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../userland/larder.h"
 #include "image-input.h"
 #include "loader.h"
+#include "tool.h"
 #include "xml-check.h"
 
 static struct loader *loader;
-static FILE *nowhere;
 static char *image_path;
 static int image_fd;
+static struct tool_file dumped, restored;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	loader = loader_new();
-	nowhere = fopen("/dev/null", "w");
 	image_fd = memfd_create("image", MFD_CLOEXEC);
-	FUZZ_CHECK(nowhere && image_fd >= 0);
+	FUZZ_CHECK(image_fd >= 0);
 	FUZZ_CHECK(asprintf(&image_path, "/proc/self/fd/%d", image_fd) > 0);
+	tool_file_init(&dumped, "dumped");
+	tool_file_init(&restored, "restored");
 	return 0;
 }
 
@@ -48,41 +49,7 @@ static void write_image(const struct metadata_disk *disk)
 	FUZZ_CHECK(pwrite(image_fd, disk->unit, bytes, 0) == (ssize_t)bytes);
 }
 
-/* What a command says on stdout, to be freed; its exit code in *code. */
-static char *run(const struct command *command, const char *option, const char *value, int *code)
-{
-	char *argv[5] = { (char *)command->name }, *text = NULL;
-	FILE *out = stdout, *err = stderr;
-	size_t size;
-	int argc = 1;
-
-	if (option)
-		argv[argc++] = (char *)option;
-	if (value)
-		argv[argc++] = (char *)value;
-	argv[argc++] = image_path;
-	stdout = open_memstream(&text, &size);
-	FUZZ_CHECK(stdout);
-	stderr = nowhere;
-	*code = command->run(argc, argv);
-	fclose(stdout);
-	stdout = out;
-	stderr = err;
-	FUZZ_CHECK(*code == EXIT_OK || *code == EXIT_DAMAGED || *code == EXIT_NOT_OURS, "%d",
-		   *code);
-	return text;
-}
-
 /* --- check --- */
-
-static struct json_object *parse_json(const char *text)
-{
-	enum json_tokener_error error;
-	struct json_object *o = json_tokener_parse_verbose(text, &error);
-
-	FUZZ_CHECK(o, "%s in: %.200s", json_tokener_error_desc(error), text);
-	return o;
-}
 
 static int64_t json_number(struct json_object *o, const char *key)
 {
@@ -98,8 +65,8 @@ static void check_json(void)
 	char *text;
 	int code;
 
-	text = run(&command_check, "--json", NULL, &code);
-	o = parse_json(text);
+	text = TOOL_RUN(&command_check, &code, "--json", image_path);
+	o = tool_parse_json(text);
 	FUZZ_CHECK((code == EXIT_DAMAGED) == (json_number(o, "damages") > 0) ||
 		   code == EXIT_NOT_OURS);
 	json_object_put(o);
@@ -111,10 +78,10 @@ static void check_text(void)
 	char *text;
 	int code, again;
 
-	text = run(&command_check, NULL, NULL, &code);
+	text = TOOL_RUN(&command_check, &code, image_path);
 	FUZZ_CHECK(*text);
 	free(text);
-	text = run(&command_check, "--quiet", NULL, &again);
+	text = TOOL_RUN(&command_check, &again, "--quiet", image_path);
 	FUZZ_CHECK(again == code && !*text);
 	free(text);
 }
@@ -145,7 +112,7 @@ static void dump_xml(const char *larder, int larder_code)
 	char *xml;
 	int code;
 
-	xml = run(&command_dump, "--format", "xml", &code);
+	xml = TOOL_RUN(&command_dump, &code, "--format", "xml", image_path);
 	FUZZ_CHECK(code == larder_code && !*xml == !*larder);
 	if (*xml) {
 		xml_check(xml);
@@ -160,10 +127,10 @@ static void dump_json(const char *larder, int larder_code)
 	char *json;
 	int code;
 
-	json = run(&command_dump, "--format", "json", &code);
+	json = TOOL_RUN(&command_dump, &code, "--format", "json", image_path);
 	FUZZ_CHECK(code == larder_code && !*json == !*larder);
 	if (*json) {
-		o = parse_json(json);
+		o = tool_parse_json(json);
 		FUZZ_CHECK(json_object_object_get_ex(o, "slots", &slots));
 		FUZZ_CHECK(json_object_array_length(slots) == count_of(larder, "<slot "));
 		json_object_put(o);
@@ -176,11 +143,39 @@ static void dump(void (*compare)(const char *larder, int larder_code))
 	char *larder;
 	int code;
 
-	larder = run(&command_dump, "--format", "larder", &code);
+	larder = TOOL_RUN(&command_dump, &code, "--format", "larder", image_path);
 	if (*larder)
 		xml_check(larder);
 	compare(larder, code);
 	free(larder);
+}
+
+/* Everything behind the geometry and the layout, which may be others. */
+static const char *contents(const char *larder)
+{
+	const char *layout = strstr(larder, "<layout ");
+
+	FUZZ_CHECK(layout);
+	return strchr(layout, '\n');
+}
+
+/* What is complete and together can be restored, and is the same again. */
+static void restore(const char *larder, int larder_code)
+{
+	char *again;
+	int code;
+
+	if (larder_code != EXIT_OK)
+		return;
+	tool_file_write(&dumped, larder, strlen(larder));
+	tool_file_garbage(&restored, DISK_UNITS_MAX);
+	free(TOOL_RUN(&command_restore, &code, "-i", dumped.path, "-o", restored.path));
+	if (code == EXIT_OK) {
+		again = TOOL_RUN(&command_dump, &code, "--format", "larder", restored.path);
+		FUZZ_CHECK(code == EXIT_OK);
+		FUZZ_CHECK(!strcmp(contents(again), contents(larder)));
+		free(again);
+	}
 }
 
 /* --- and the module --- */
@@ -195,7 +190,7 @@ static void compare_with_module(struct metadata_disk *disk)
 {
 	int err, activation_code;
 
-	free(run(&command_check, "--activation", NULL, &activation_code));
+	free(TOOL_RUN(&command_check, &activation_code, "--activation", image_path));
 	if (loader_probe(loader, disk) != METADATA_OURS) {
 		FUZZ_CHECK(activation_code != EXIT_OK);
 		return;
@@ -221,7 +216,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		return 0;
 	write_image(image.disk);
 	/* one after the other would be right, and slow */
-	switch (image.seed % 5) {
+	switch (image.seed % 6) {
 	case 0:
 		compare_with_module(image.disk);
 		break;
@@ -236,6 +231,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		break;
 	case 4:
 		dump(dump_json);
+		break;
+	case 5:
+		dump(restore);
 		break;
 	}
 	return 0;

@@ -24,6 +24,7 @@
 #define IMAGE_UNCHAINED	(1u << 1)	/* seal, but do not chain */
 #define IMAGE_OPTION_A	(1u << 2)	/* the target's own */
 #define IMAGE_OPTION_B	(1u << 3)
+#define IMAGE_DAMAGE	(1u << 4)	/* changed units do not verify: a bad device, no forgery */
 
 #define IMAGE_HEAD	4u
 #define CHANGE_HEAD	5u

@@ -277,7 +277,7 @@ static void mutate_once(struct draft *d, u64 *random)
 		if (fuzz_below(random, 4))
 			d->head[1] ^= 4u << fuzz_below(random, 2);
 		else
-			d->head[1] ^= 1u << fuzz_below(random, 4);
+			d->head[1] ^= 1u << fuzz_below(random, 5);
 		d->head[0] = fuzz_below(random, 4) ? d->head[0] : (u8)fuzz_below(random, NR_BASES);
 		break;
 	case 7:

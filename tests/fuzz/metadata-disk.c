@@ -165,6 +165,7 @@ static void live(struct metadata_disk *disk, struct metadata *md, const struct s
 
 static void note_state(struct base *base, struct metadata *md)
 {
+	const struct larder_journal_block *last;
 	const struct larder_superblock *sb;
 
 	metadata_init(md, base->disk.units);
@@ -176,6 +177,11 @@ static void note_state(struct base *base, struct metadata *md)
 	base->tail_seq = le64_to_cpu(sb->tail_seq);
 	base->tail_crc = le32_to_cpu(sb->tail_crc);
 	base->formatted_pages = le64_to_cpu(sb->formatted_pages);
+	base->last_commit = base->head_seq;
+	if (base->head_seq == base->tail_seq)
+		return;
+	last = (void *)base->disk.unit[journal_unit(md, base->head_seq - 1)];
+	base->last_commit = base->head_seq - 1 - last->commit_index;
 }
 
 static void make_base(struct base *base, u32 number)

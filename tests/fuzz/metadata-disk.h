@@ -38,6 +38,7 @@ struct base {
 	u64 tail_seq;
 	u32 tail_crc;
 	u64 head_seq;
+	u64 last_commit;	/* its first block; head_seq when the journal is empty */
 	u64 formatted_pages;
 };
 
