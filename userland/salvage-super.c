@@ -173,7 +173,8 @@ static int choose(struct salvage *s, const char *path)
 	if (!intact[1])
 		salvage_tell(s, 1, "superblock B is lost");
 	if (build_marked(&supers[0]) && !intact[1]) {
-		complain("%s: a restore or repair onto it has not finished: there is nothing", path);
+		complain("%s: a restore or repair onto it has not finished, there is nothing",
+			 path);
 		return EXIT_DAMAGED;
 	}
 	if (!intact[0] && !intact[1])
