@@ -211,18 +211,27 @@ static void add(const struct larder_record *record)
 		die("a record was refused");
 }
 
-static void add_intent(struct state *now)
+/*
+ * As the module does: what is added to an intent comes before the entries of
+ * its commit, and what is withdrawn comes after them.
+ */
+static void add_intent(struct state *now, bool withdraw)
 {
 	u32 page = (u32)random_below(PAGES);
+	u64 slots = random_below(1ull << 63) | random_below(1ull << 63);
 	struct larder_record record = {
 		.index = cpu_to_le32(page),
 		.type = LARDER_RECORD_INTENT,
 	};
 
-	now->intent[page] = random_below(3) ? life.mode + 1 : LARDER_INTENT_NONE;
-	now->intent_slots[page] = now->intent[page] ? random_below(1ull << 63) : 0;
+	slots = withdraw ? now->intent_slots[page] & slots : now->intent_slots[page] | ~slots;
+	if (withdraw && random_below(2))
+		slots = 0;
+	slots &= (1ull << 63) - 1;
+	now->intent[page] = slots ? life.mode + 1 : LARDER_INTENT_NONE;
+	now->intent_slots[page] = slots;
 	record.block_flags = cpu_to_le64(now->intent[page]);
-	record.valid = cpu_to_le64(now->intent_slots[page]);
+	record.valid = cpu_to_le64(slots);
 	add(&record);
 }
 
@@ -253,9 +262,11 @@ static void commit(void)
 		change_slot(before, now, (u32)random_below(SLOTS));
 	}
 	metadata_commit_begin(md);
-	if (random_below(3) == 0)
-		add_intent(now);
+	if (random_below(4) == 0)
+		add_intent(now, false);
 	add_changes();
+	if (random_below(4) == 0)
+		add_intent(now, true);
 	if (!metadata_commit_count(md))
 		return;
 	life.nr++;
@@ -515,8 +526,8 @@ static bool same_files(const char *a, const char *b)
 
 static void dump(const char *from, const char *to, const char *format)
 {
-	const char *const words[] = { "larder", "dump", "--force", "--format", format, "-o", to, from,
-		NULL };
+	const char *const words[] = { "larder", "dump", "--force", "--format", format, "-o", to,
+		from, NULL };
 
 	if (tool(words))
 		die("dump failed");
