@@ -81,7 +81,13 @@ static inline unsigned int hweight64(u64 w) { return (unsigned int)__builtin_pop
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#ifdef CORE_SIMULATED
+/* one thread: a barrier is where another might come in between, see env.h */
+void core_point(void);
+#define smp_mb() core_point()
+#else
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
 #define smp_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define smp_mb__before_atomic() smp_mb()

@@ -53,7 +53,6 @@
  * times, what is legal here but hardly ever the case.
  */
 #ifdef CORE_SIMULATED
-void core_point(void);
 bool core_unlikely(u32 one_in);
 #else
 static inline void core_point(void) { }

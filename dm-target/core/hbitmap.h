@@ -25,6 +25,7 @@ void hbitmap_init(struct hbitmap *hb, unsigned long bits, void *memory);
 
 static inline bool hbitmap_test(const struct hbitmap *hb, unsigned long bit)
 {
+	core_point();
 	return test_bit(bit, hb->level[0]);
 }
 

@@ -260,7 +260,7 @@ int checkpoint_run(struct metadata *md, struct metadata_io *io)
 
 bool metadata_checkpoint_wanted(const struct metadata *md)
 {
-	return md->active && (md->op.run == checkpoint_run ||
+	return md->active && (md->op.run == checkpoint_run || core_unlikely(30) ||
 			      metadata_journal_used(md) >= md->geometry.journal_blocks / 2);
 }
 

@@ -33,7 +33,7 @@ const struct larder_record *metadata_commit_record(const struct metadata *md, u3
 			.records[i % LARDER_RECORDS_PER_BLOCK];
 }
 
-u32 metadata_commit_room(const struct metadata *md, bool optional)
+static u32 room(const struct metadata *md, bool optional)
 {
 	u32 limit = md->geometry.journal_blocks;
 	u64 used = metadata_journal_used(md);
@@ -50,12 +50,17 @@ u32 metadata_commit_room(const struct metadata *md, bool optional)
 	return records > md->commit.nr_records ? records - md->commit.nr_records : 0;
 }
 
+u32 metadata_commit_room(const struct metadata *md, bool optional)
+{
+	return core_unlikely(optional ? 10 : 100) ? 0 : room(md, optional);
+}
+
 bool metadata_commit_add(struct metadata *md, const struct larder_record *record)
 {
 	u32 i = md->commit.nr_records;
 	struct larder_journal_block *block;
 
-	if (!metadata_commit_room(md, false))
+	if (!room(md, false))
 		return false;
 	/* what we write is judged as what we read, the high-water mark included (I6) */
 	if (core_broken(record_judge(md, record)))

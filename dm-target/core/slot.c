@@ -22,6 +22,9 @@ bool slot_hold_read(struct slotmap *map, u32 slot, u64 block)
 	enum slot_state state;
 	s64 word;
 
+	core_point();
+	if (core_unlikely(100))
+		return false;
 	do {
 		/* anew each time: a failed cmpxchg does not order what is read after it */
 		word = atomic64_read_acquire(&s->word);
@@ -40,6 +43,9 @@ bool slot_hold_write(struct slotmap *map, u32 slot, u64 block, bool sole)
 	u64 writers;
 	s64 word;
 
+	core_point();
+	if (core_unlikely(100))
+		return false;
 	do {
 		word = atomic64_read_acquire(&s->word);
 		state = word_state((u64)word);
@@ -56,6 +62,7 @@ void slot_release_read(struct slotmap *map, u32 slot)
 {
 	u64 word = (u64)atomic64_fetch_sub((s64)WORD_READER, &map->slots[slot].word);
 
+	core_point();
 	core_assert(word & WORD_READERS_MASK);
 }
 
@@ -63,6 +70,7 @@ void slot_release_write(struct slotmap *map, u32 slot)
 {
 	u64 word = (u64)atomic64_fetch_sub((s64)WORD_WRITER, &map->slots[slot].word);
 
+	core_point();
 	core_assert(word & WORD_WRITERS_MASK);
 }
 
@@ -148,7 +156,7 @@ void slot_discard(struct slotmap *map, u32 slot)
 
 bool slot_destage_begin(struct slotmap *map, u32 slot, u64 *grains, u32 *version)
 {
-	if (!slot_dirty(map, slot) ||
+	if (!slot_dirty(map, slot) || core_unlikely(20) ||
 	    !slot_change(map, slot, SLOT_VALID, SLOT_DESTAGING, NO_WRITERS, version))
 		return false;
 	*grains = slot_dirty(map, slot);
@@ -169,7 +177,7 @@ bool slot_clean_begin(struct slotmap *map, u32 slot, u64 grains, u32 version)
 	set_masks(map, slot, valid, dirty & ~grains);
 	smp_mb();
 	word = atomic64_read(&map->slots[slot].word);
-	if ((u32)((u64)word >> 32) == version &&
+	if ((u32)((u64)word >> 32) == version && !core_unlikely(30) &&
 	    atomic64_try_cmpxchg(&map->slots[slot].word, &word, word)) {
 		hbitmap_set(&map->changed, slot);
 		return true;

@@ -176,6 +176,8 @@ u32 slotmap_take_free(struct slotmap *map)
 {
 	unsigned long slot;
 
+	if (core_unlikely(30))
+		return SLOT_NONE;
 	/* onwards from the last one: neighbours share a table page */
 	slot = hbitmap_next(&map->free, map->free_cursor);
 	if (slot >= map->usable_slots)
@@ -247,7 +249,7 @@ void slot_unmap(struct slotmap *map, u32 slot)
 bool slotmap_withdraw_intent(struct slotmap *map, u64 group)
 {
 	u64 slot, end = min_t(u64, intent_group_end(group), map->nr_slots);
-	bool busy = false;
+	bool busy = core_unlikely(20);
 
 	/* slot_written() must not take the moment's absence for a broken promise */
 	WRITE_ONCE(map->withdrawing, (u32)group + 1);

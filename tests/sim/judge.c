@@ -109,14 +109,20 @@ static bool in_list(const u64 *groups, u32 nr, u64 group)
 	return false;
 }
 
+/* without giving way to others, as hbitmap_test() does here */
+static bool has_bit(const struct hbitmap *hb, u64 bit)
+{
+	return test_bit(bit, hb->level[0]);
+}
+
 static u64 may_be_dirty(struct larder_cache *c, u32 slot)
 {
 	const struct larder_committer *k = &c->committer;
 	u64 word = slot_word(&c->map, slot), group = slot_intent_group(slot);
 
 	if (word_state(word) != SLOT_VALID || (word & WORD_WRITERS_MASK) ||
-	    hbitmap_test(&c->map.intent_live, group) ||
-	    hbitmap_test(&c->map.intent_wanted, group) ||
+	    has_bit(&c->map.intent_live, group) ||
+	    has_bit(&c->map.intent_wanted, group) ||
 	    in_list(k->setting, k->nr_setting, group) || in_list(k->clearing, k->nr_clearing, group))
 		return ~0ull;
 	return slot_dirty(&c->map, slot);
