@@ -96,15 +96,15 @@ union block {
 
 static void *limited_realloc(void *old, size_t size)
 {
-	union block *block = old ? (union block *)old - 1 : NULL;
-	size_t before = block ? block->size : 0;
+	union block *block, *before = old ? (union block *)old - 1 : NULL;
+	size_t used = memory_used - (before ? before->size : 0);
 
-	if (size > MEMORY_MAX || memory_used - before + size > MEMORY_MAX)
+	if (size > MEMORY_MAX || used + size > MEMORY_MAX)
 		return NULL;
-	block = realloc(block, sizeof(*block) + size);
+	block = realloc(before, sizeof(*block) + size);
 	if (!block)
-		return NULL;
-	memory_used += size - before;
+		return NULL;	/* and expat still has the old one */
+	memory_used = used + size;
 	block->size = size;
 	return block + 1;
 }
