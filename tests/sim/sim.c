@@ -33,7 +33,7 @@ struct job {
 static struct {
 	struct world_options options;
 	u64 first, count, jobs;
-	bool single, no_shrink;
+	bool single, no_shrink, until_failure;
 	struct job job[JOBS_MAX];
 	u64 passed, failed, crashes, ops, steps, hash;
 	u64 failure[SHRUNK_MAX];
@@ -191,7 +191,10 @@ static void run_all(void)
 		for (i = 0; i < m.jobs; i++)
 			if (m.job[i].busy && FD_ISSET(m.job[i].from, &set))
 				hear(&m.job[i]);
-	} while (busy);
+	} while (busy && !(m.until_failure && m.failed));
+	for (i = 0; busy && i < m.jobs; i++)
+		if (m.job[i].busy)
+			kill(m.job[i].pid, SIGKILL);
 }
 
 /* --- shrinking --- */
@@ -282,6 +285,7 @@ static const char usage[] =
 	"  --seeds N        how many seeds (default 100)\n"
 	"  --first SEED     the first of them (default 1)\n"
 	"  --jobs N         processes (default 2)\n"
+	"  --until-failure  end when a seed has failed\n"
 	"  --seed SEED      only this one\n"
 	"  --trace          with --seed: print everything that happens\n"
 	"  --without WHAT   leave something out, any number of times:\n"
@@ -335,6 +339,7 @@ static void parse(int argc, char **argv)
 		{ "seeds", required_argument, NULL, 'n' },
 		{ "first", required_argument, NULL, 'f' },
 		{ "jobs", required_argument, NULL, 'j' },
+		{ "until-failure", no_argument, NULL, 'e' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "without", required_argument, NULL, 'w' },
@@ -353,6 +358,7 @@ static void parse(int argc, char **argv)
 		case 'f': m.first = number(optarg, U64_MAX / 8); break;
 		case 'j': m.jobs = max(1ull, (unsigned long long)number(optarg, JOBS_MAX)); break;
 		case 's': m.single = true; m.first = number(optarg, U64_MAX / 8); break;
+		case 'e': m.until_failure = true; break;
 		case 't': m.options.trace = true; break;
 		case 'w': leave_out(optarg); break;
 		case 'r': m.options.rounds = (u32)number(optarg, 1000); break;
