@@ -77,6 +77,15 @@ check-crash: ## Power cuts at many places, replayed from logs of all writes (SEE
 check-perf: ## The measurements of tests/suites
 	$(Q)tests/check --group perf
 
+# Not ?=: bash has a variable of its own by this name.
+ifneq ($(origin SECONDS),command line)
+SECONDS := 60
+endif
+
+.PHONY: check-fuzz
+check-fuzz: ## Each fuzz target for SECONDS=60
+	$(Q)tests/fuzz/run --seconds $(SECONDS)
+
 .PHONY: demo
 demo: ## A cache at work in a virtual machine, power cut included
 	$(Q)tests/demo/demo
