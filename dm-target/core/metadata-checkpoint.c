@@ -7,10 +7,16 @@
  * double-write area in batches, and only after the last batch is at home and
  * flushed does one superblock write move the tail.  A crash anywhere leaves a
  * journal that still has the whole segment; applying it again changes nothing.
+ *
+ * When a write to the home pages fails, they may be torn, and the double-write
+ * area has the only good copy: the next checkpoint first brings that home,
+ * before it reads a page or writes another batch over the copy.
  */
 #include "metadata-internal.h"
 
 enum checkpoint_state {
+	CHECKPOINT_HOME_AGAIN,
+	CHECKPOINT_FLUSH_HOME_AGAIN,
 	CHECKPOINT_READ,
 	CHECKPOINT_SORT,
 	CHECKPOINT_BATCH,
@@ -197,7 +203,11 @@ void checkpoint_start(struct metadata *md)
 
 	cp->nr_blocks = min_t(u64, metadata_journal_used(md), SEGMENT_BLOCKS);
 	cp->nr_read = 0;
-	cp->state = cp->nr_blocks ? CHECKPOINT_READ : CHECKPOINT_DONE + 1;
+	cp->done_pages = 0;
+	if (cp->homeless)
+		cp->state = CHECKPOINT_HOME_AGAIN;
+	else
+		cp->state = cp->nr_blocks ? CHECKPOINT_READ : CHECKPOINT_DONE + 1;
 }
 
 /* One state; METADATA_DONE: no I/O is needed, go on with the next. */
@@ -207,7 +217,18 @@ static int checkpoint_state(struct metadata *md, struct metadata_io *io)
 	int rc = METADATA_DONE;
 
 	switch (cp->state++) {
+	case CHECKPOINT_HOME_AGAIN:
+		/* page[] and the images are still those of the batch that failed */
+		rc = transfer_pages(md, io, METADATA_WRITE);
+		if (rc == METADATA_IO)
+			cp->state = CHECKPOINT_HOME_AGAIN;
+		break;
+	case CHECKPOINT_FLUSH_HOME_AGAIN:
+		if (!cp->nr_blocks)
+			cp->state = CHECKPOINT_DONE + 1;
+		return metadata_flush(io, DEVICE_METADATA);
 	case CHECKPOINT_READ:
+		cp->homeless = false;
 		rc = read_segment(md, io);
 		if (rc == METADATA_IO)
 			cp->state = CHECKPOINT_READ;
@@ -216,6 +237,7 @@ static int checkpoint_state(struct metadata *md, struct metadata_io *io)
 		rc = sort_segment(md);
 		break;
 	case CHECKPOINT_BATCH:
+		cp->homeless = false;
 		if (!next_batch(md))
 			cp->state = CHECKPOINT_SUPER;
 		break;
@@ -233,6 +255,7 @@ static int checkpoint_state(struct metadata *md, struct metadata_io *io)
 	case CHECKPOINT_FLUSH_DOUBLE:
 		return metadata_flush(io, DEVICE_METADATA);
 	case CHECKPOINT_HOME:
+		cp->homeless = true;
 		rc = transfer_pages(md, io, METADATA_WRITE);
 		if (rc == METADATA_IO)
 			cp->state = CHECKPOINT_HOME;

@@ -52,6 +52,7 @@ struct metadata_load {
 
 struct metadata_checkpoint {
 	int state;
+	bool homeless;		/* the last batch is perhaps only in the double-write area */
 	u32 nr_blocks;		/* of the segment */
 	u32 nr_read;
 	u32 nr_keys;

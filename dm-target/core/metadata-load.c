@@ -223,6 +223,7 @@ struct metadata_op *metadata_load_begin(struct metadata *md, const struct metada
 	md->repaired = false;
 	md->active = false;
 	md->activated = false;
+	md->checkpoint.homeless = false;
 	if (md->found != METADATA_OURS)
 		return metadata_refuse(md, &md->op, -EINVAL);
 	if (write && super_read_only(md))

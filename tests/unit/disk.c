@@ -94,6 +94,19 @@ static void write_units(struct disk *disk, const struct metadata_io *io)
 	       (size_t)io->nr_units * SECTORS_PER_UNIT);
 }
 
+static void tear_units(struct disk *disk, const struct metadata_io *io)
+{
+	u64 start = io->unit * SECTORS_PER_UNIT, i, nr = (u64)io->nr_units * SECTORS_PER_UNIT;
+
+	for (i = 0; i < nr; i++) {
+		if (rng_below(&disk->rng, 2))
+			continue;
+		memcpy(disk->now + (start + i) * DISK_SECTOR,
+		       (const u8 *)io->buffer + i * DISK_SECTOR, DISK_SECTOR);
+		disk->unflushed[start + i] = 1;
+	}
+}
+
 static void make_durable(struct disk *disk, const struct metadata_io *io)
 {
 	u64 sector, end = (io->unit + io->nr_units) * SECTORS_PER_UNIT;
@@ -134,8 +147,10 @@ int disk_perform(struct disk *disk, const struct metadata_io *io)
 		       (size_t)io->nr_units * LARDER_UNIT_SIZE);
 		return 0;
 	}
-	if (is_write(io) && (!fail || disk->fail_takes_effect))
+	if (is_write(io) && (!fail || disk->fail == FAIL_TAKES_EFFECT))
 		write_units(disk, io);
+	else if (is_write(io) && disk->fail == FAIL_TEARS)
+		tear_units(disk, io);
 	if (disk->nr_changes++ == disk->cut_at) {
 		disk_power_cut(disk);
 		return -ENODEV;

@@ -21,6 +21,14 @@ enum disk_cut {
 	NR_CUTS,
 };
 
+/* What a write that fails has done. */
+enum disk_fail {
+	FAIL_DOES_NOTHING,
+	FAIL_TAKES_EFFECT,
+	FAIL_TEARS,		/* some of its sectors */
+	NR_FAILS,
+};
+
 struct disk {
 	u64 units;
 	u8 *now;		/* what reads see */
@@ -33,7 +41,7 @@ struct disk {
 	u64 cut_at;		/* the power goes during this write or flush */
 	enum disk_cut cut;
 	u64 fail_at;		/* this I/O fails */
-	bool fail_takes_effect;	/* although it was done */
+	enum disk_fail fail;	/* ... and has done this */
 
 	/* what happened */
 	u64 nr_changes;		/* writes and flushes */

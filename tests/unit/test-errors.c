@@ -57,13 +57,13 @@ static void check_boots(void)
 }
 
 /* Returns false when the life ended before its n-th I/O. */
-static bool fail_nth(u64 n, bool takes_effect, int afterwards)
+static bool fail_nth(u64 n, enum disk_fail fail, int afterwards)
 {
 	int rc;
 
 	start(21);
 	m.disk.fail_at = n;
-	m.disk.fail_takes_effect = takes_effect;
+	m.disk.fail = fail;
 	rc = life();
 	CHECK_EQUAL(rc, m.disk.nr_ios > n ? -EIO : 0);
 	if (rc && afterwards) {
@@ -83,8 +83,10 @@ static void fail_each(int afterwards)
 {
 	u64 n;
 
-	for (n = 0; fail_nth(n, false, afterwards); n++)
-		fail_nth(n, true, afterwards);
+	for (n = 0; fail_nth(n, FAIL_DOES_NOTHING, afterwards); n++) {
+		fail_nth(n, FAIL_TAKES_EFFECT, afterwards);
+		fail_nth(n, FAIL_TEARS, afterwards);
+	}
 	CHECK(n > 50);
 	printf("# failed each of %llu I/Os\n", (unsigned long long)n);
 }
@@ -114,7 +116,7 @@ static void test_unreliable_disk(void)
 		start(seed);
 		for (i = 0; i < 150; i++) {
 			m.disk.fail_at = m.disk.nr_ios + rng_below(&m.rng, 60);
-			m.disk.fail_takes_effect = rng_below(&m.rng, 2);
+			m.disk.fail = rng_below(&m.rng, NR_FAILS);
 			rc = go_on(rng_below(&m.rng, 2));
 			if (!rc)
 				rc = machine_work(&m, 20);
@@ -150,7 +152,7 @@ static void test_leftover_of_failed_commit(void)
 		CHECK(metadata_commit_add(m.md, &record[i]));
 	}
 	m.disk.fail_at = m.disk.nr_ios;
-	m.disk.fail_takes_effect = true;
+	m.disk.fail = FAIL_TAKES_EFFECT;
 	CHECK_EQUAL(machine_run(&m, metadata_commit_run(m.md, 0)), -EIO);
 	disk_settle(&m.disk);
 
@@ -181,7 +183,7 @@ static void test_failing_superblocks(void)
 	disk_settle(&m.disk);
 	for (i = 0; i < 5; i++) {
 		m.disk.fail_at = m.disk.nr_ios;
-		m.disk.fail_takes_effect = i % 2;
+		m.disk.fail = i % NR_FAILS;
 		CHECK_EQUAL(machine_run(&m, metadata_stop_begin(m.md)), -EIO);
 		CHECK_EQUAL(metadata_generation(m.md), generation);
 		CHECK(!memcmp(durable, disk_unit(&m.disk, number), LARDER_UNIT_SIZE));

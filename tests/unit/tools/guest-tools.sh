@@ -91,9 +91,40 @@ dd if=/dev/zero of=/dev/ram0 bs=4096 count=1 oflag=direct status=none
 dmsetup create stock --table "$(table cache 'smq 0')"
 expect 'status: dm-cache' 0 '^statistics +none' "$larder" status stock
 expect_json 'status: dm-cache as JSON' "j ->> 'policy' = 'smq' AND j ->> 'stats' IS NULL" "$larder" status --json stock
+# The same chunks again and again, until it has taken some of them in.
+for ((round = 0; round < 200; round++)); do
+	dd if=/dev/urandom of=/dev/mapper/stock bs=64k count=16 seek=$((round % 3 * 100)) oflag=direct conv=notrunc status=none
+	read -r _ _ _ _ _ _ _ _ _ _ _ _ _ stock_dirty _ < <(dmsetup status stock)
+	((stock_dirty < 20)) || break
+done
+expect 'dm-cache: has dirty blocks' 0 '' test "$stock_dirty" -ge 20
+expect 'restore: not onto a device in use' 73 'cannot write /dev/ram0: it is in use' "$larder" restore -i /dev/null -o /dev/ram0
+expect 'repair: not from a device in use' 66 'is in use by' "$larder" repair -i /dev/ram0 -o /tmp/new.bin
+stock_sum=$(md5sum </dev/mapper/stock)
 dmsetup remove stock
 expect 'check: metadata of dm-cache' 65 'found: dm-cache' "$larder" check /dev/ram0
 expect 'dump: metadata of dm-cache' 65 'found: dm-cache' "$larder" dump /dev/ram0
+
+# A dm-cache becomes a larder: the data stays where it is, on the origin and on the SSD.
+cache_dump /dev/ram0 >stock.xml
+expect 'restore: XML of a dm-cache' 0 'the origin is taken to have' "$larder" restore -i stock.xml -o /dev/ram0
+expect 'check: what was restored' 0 'ok$' "$larder" check /dev/ram0
+rmmod dm-cache-smq dm-cache
+load_module dm-larder
+dmsetup create converted --table "$(table larder 's3fifo 0')"
+expect 'restore: the larder has what the dm-cache had' 0 "^${stock_sum%% *} " md5sum /dev/mapper/converted
+expect_json 'restore: dirty blocks are dirty, and used' "j ->> 'chunks_dirty' >= $stock_dirty" "$larder" status --json converted
+dmsetup remove converted
+expect 'repair: from one device to another' 0 'slots salvaged' "$larder" repair -i /dev/ram0 -o /dev/ram3
+dmsetup create converted --table "0 131072 larder /dev/ram3 /dev/ram1 /dev/ram2 128 2 metadata2 writeback cleaner 0"
+expect 'repair: the data is there' 0 "^${stock_sum%% *} " md5sum /dev/mapper/converted
+for ((round = 0; round < 300; round++)); do
+	read -r _ _ _ _ _ _ _ _ _ _ _ _ _ dirty _ < <(dmsetup status converted)
+	[[ $dirty -gt 0 ]] || break
+	sleep 0.2
+done
+dmsetup remove converted
+expect 'repair: the cleaner brings all of it home' 0 "^${stock_sum%% *} " md5sum /dev/ram2
 
 echo "$passed passed, $failed failed, 0 skipped"
 [[ $failed -eq 0 ]]
