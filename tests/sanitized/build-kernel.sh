@@ -57,7 +57,7 @@ make_uml() {
 	mv "$dir/installed/lib/modules" "$dir/modules"
 	rm -rf "$dir/installed" "$dir"/modules/*/{build,source}
 	prune "$dir"
-	printf '%s\n' linux modules tree/Makefile tree/Module.symvers tree/scripts/mod/modpost
+	printf '%s\n' linux modules tree/Makefile tree/Module.symvers tree/scripts/mod/modpost >"$dir/contents"
 }
 
 # Only what is built later, the module, is watched: all watchpoints are then set where they are of use,
@@ -85,7 +85,7 @@ make_kcsan() {
 	echo "$release" >"$dir/release"
 	echo 6.12 >"$dir/series"
 	printf '%s\n' vmlinuz modules.img initramfs.img release series tree/Makefile tree/Module.symvers \
-		tree/scripts/mod/modpost tree/tools/objtool/objtool
+		tree/scripts/mod/modpost tree/tools/objtool/objtool >"$dir/contents"
 }
 
 take_busybox() {

@@ -41,13 +41,12 @@ faulty_disks() {
 	done
 }
 
-# only_module KIND: fail only what the module asks for.
+# only_module KIND: fail only what the module asks for, however far up the stack.
 only_module() {
-	local start size
-	start=$(awk '$4 == "[dm_larder]" { print $1 }' /proc/kallsyms | sort | head -n 1)
-	size=$(awk '$1 == "dm_larder" { print $2 }' /proc/modules)
-	set_fault "$1" stacktrace-depth=32 "require-start=$((16#$start))" \
-		"require-end=$((16#$start + size))"
+	local text
+	mapfile -t text < <(awk '$4 == "[dm_larder]" && tolower($3) == "t" { print $1 }' /proc/kallsyms | sort)
+	set_fault "$1" stacktrace-depth=32 "require-start=$((16#${text[0]}))" \
+		"require-end=$((16#${text[-1]} + 4096))"
 }
 
 # Do all disks have no holder, so that nothing is left over from what failed?
