@@ -14,6 +14,7 @@
 # The last line is "N passed, N failed, 0 skipped".
 
 set -euo pipefail
+shopt -s lastpipe	# what judges at the end of a pipe also counts
 cd "$(dirname "$0")/../.."
 root=$PWD build=$PWD/build/unit/tools rounds=2000 seed=$RANDOM$RANDOM passed=0 failed=0
 
@@ -466,7 +467,6 @@ refused() {
 }
 
 test_restore_refused() {
-	local xml
 	MAPPING='<mapping cache_block="5" origin_block="3" dirty="true"/>' stock_xml | refused 'a cache block twice' 'line 4: a second mapping of cache block 5'
 	MAPPING='<mapping cache_block="6" origin_block="7" dirty="true"/>' stock_xml | refused 'an origin block twice' 'both hold block 28'
 	MAPPING='<mapping cache_block="64" origin_block="9" dirty="true"/>' stock_xml | refused 'a block beyond the cache' 'is no number from 0 to 63'
@@ -490,20 +490,20 @@ test_restore_refused() {
 	python3 -c "print('<superblock uuid=\"' + 'x' * (64 << 20) + '\"/>')" | refused 'an attribute of 64 MiB' 'too long'
 	python3 -c "print('<superblock ' + ' '.join('a%d=\"\"' % i for i in range(1000000)) + '/>')" | refused 'a million attributes' 'too long|unexpected attribute'
 	python3 -c "print('<larder>' * 1000000)" | refused 'a million levels' 'attribute is missing'
-	xml=$(larder dump sound.bin)
-	sed 's/origin_block="100" dirty="true"/origin_block="100" dirty="false"/' <<<"$xml" | refused 'halves that differ' 'disagree about cache block 0'
-	sed 's/block_size="128"/block_size="256"/' <<<"$xml" | refused 'halves of different sizes' 'of different sizes'
-	sed 's/complete="true"/complete="false"/' <<<"$xml" | refused 'an incomplete dump' 'dumped from damaged metadata'
-	sed 's/incompat="0x0"/incompat="0x4"/' <<<"$xml" | refused 'a feature that is not known' 'newer dm-larder'
-	sed 's/nr_slots="300"/nr_slots="301"/' <<<"$xml" | refused 'an impossible geometry' 'geometry and layout are impossible'
-	sed 's/slot number="299"/slot number="290"/' <<<"$xml" | refused 'a slot twice' 'slot 290 comes twice'
-	sed 's/slot number="299"/slot number="300"/' <<<"$xml" | refused 'a slot that does not exist' 'no number from 0 to 299'
-	sed 's/valid="0x8"/valid="0x10"/' <<<"$xml" | refused 'grains beyond the block' 'grains beyond its block'
-	sed 's/block="77"/block="41"/' <<<"$xml" | refused 'a block in two slots' 'both hold block 41'
-	sed 's/block="77"/block="99999"/' <<<"$xml" | refused 'a block beyond the origin' 'the origin ends with'
-	sed '/<layout/d' <<<"$xml" | refused 'no layout' 'without <geometry> and <layout>'
-	printf '%s\n<!-- <slot/> -->' "$xml" | refused 'two elements in comments' 'a second element'
-	sed 's/complete="true"/complete="false"/' <<<"$xml" >incomplete.xml
+	larder dump sound.bin >good.xml
+	sed 's/origin_block="100" dirty="true"/origin_block="100" dirty="false"/' good.xml | refused 'halves that differ' 'disagree about cache block 0'
+	sed 's/block_size="128"/block_size="256"/' good.xml | refused 'halves of different sizes' 'of different sizes'
+	sed 's/complete="true"/complete="false"/' good.xml | refused 'an incomplete dump' 'dumped from damaged metadata'
+	sed 's/incompat="0x0"/incompat="0x4"/' good.xml | refused 'a feature that is not known' 'newer dm-larder'
+	sed 's/nr_slots="300"/nr_slots="301"/' good.xml | refused 'an impossible geometry' 'geometry and layout are impossible'
+	sed 's/slot number="299"/slot number="290"/' good.xml | refused 'a slot twice' 'slot 290 comes twice'
+	sed 's/slot number="299"/slot number="300"/' good.xml | refused 'a slot that does not exist' 'no number from 0 to 299'
+	sed 's/valid="0x8"/valid="0x10"/' good.xml | refused 'grains beyond the block' 'grains beyond its block'
+	sed 's/block="77"/block="41"/' good.xml | refused 'a block in two slots' 'both hold block 41'
+	sed 's/block="77"/block="99999"/' good.xml | refused 'a block beyond the origin' 'the origin ends with'
+	sed '/<layout/d' good.xml | refused 'no layout' 'without <geometry> and <layout>'
+	printf "%s\n<!-- <slot/> -->" "$(<good.xml)" | refused 'two elements in comments' 'a second element'
+	sed 's/complete="true"/complete="false"/' good.xml >incomplete.xml
 	expect 'restore: an incomplete dump, as asked' 0 '' larder restore -q --incomplete -i incomplete.xml -o kept.bin
 }
 
@@ -557,13 +557,13 @@ test_repair() {
 
 # shellcheck disable=SC2154
 test_repair_superblocks() {
-	local sizes=(--chunk-size 64k --cache-size 9600 --origin-size $origin)
+	local sizes=(--chunk-size 64k --cache-size 9600 --origin-size "$origin")
 	broken flip:0:700 flip:1:700
 	repair 'both superblocks' 1 'neither superblock is left. .*--chunk-size, --cache-size and --origin-size'
 	[[ ! -e repaired.bin ]] || fail 'repair: both superblocks' 'something was written'
 	repair 'both superblocks, with the sizes' 0 '12 slots salvaged' "${sizes[@]}"
 	repaired_slots 'repair: ... all is there' "$slots_of_json == $sound_slots"
-	repair 'both superblocks, with wrong sizes' 1 'no table page is where these sizes' --chunk-size 64k --cache-size 96000 --origin-size $origin
+	repair 'both superblocks, with wrong sizes' 1 'no table page is where these sizes' --chunk-size 64k --cache-size 96000 --origin-size "$origin"
 	broken 'poke:0:0:8:0' 'poke:0:32:8:0'
 	repair 'an overwritten superblock A' 65 '--wiped'
 	repair 'an overwritten superblock A, as told' 0 '12 slots salvaged' --wiped
