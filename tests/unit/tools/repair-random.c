@@ -598,6 +598,8 @@ int main(int argc, char **argv)
 	md = aligned_alloc(LARDER_UNIT_SIZE, metadata_bytes());
 	if (!md)
 		return 71;
+	/* of another size, it would make another dump */
+	unlink("restored.bin");
 	for (round_number = 0; round_number < rounds; round_number++) {
 		random_state = seed + round_number * 0x10001;
 		one_round(&losses);
