@@ -97,7 +97,11 @@ for ((round = 0; round < 200; round++)); do
 	read -r _ _ _ _ _ _ _ _ _ _ _ _ _ stock_dirty _ < <(dmsetup status stock)
 	((stock_dirty < 20)) || break
 done
-expect 'dm-cache: has dirty blocks' 0 '' test "$stock_dirty" -ge 20
+# From now on nothing is written back.
+dmsetup message stock 0 migration_threshold 0
+for round in 0 100 200; do
+	dd if=/dev/urandom of=/dev/mapper/stock bs=64k count=16 seek=$round oflag=direct conv=notrunc status=none
+done
 expect 'restore: not onto a device in use' 73 'cannot write /dev/ram0: it is in use' "$larder" restore -i /dev/null -o /dev/ram0
 expect 'repair: not from a device in use' 66 'is in use by' "$larder" repair -i /dev/ram0 -o /tmp/new.bin
 stock_sum=$(md5sum </dev/mapper/stock)
@@ -108,12 +112,13 @@ expect 'dump: metadata of dm-cache' 65 'found: dm-cache' "$larder" dump /dev/ram
 # A dm-cache becomes a larder: the data stays where it is, on the origin and on the SSD.
 cache_dump /dev/ram0 >stock.xml
 expect 'restore: XML of a dm-cache' 0 'the origin is taken to have' "$larder" restore -i stock.xml -o /dev/ram0
-expect 'check: what was restored' 0 'ok$' "$larder" check /dev/ram0
+stock_dirty=$(grep -c 'dirty="true"' stock.xml)
+expect 'dm-cache: had dirty blocks' 0 '^[1-9]' echo "$stock_dirty"
+expect_json 'check: what was restored' "j ->> 'result' = 'ok' AND j ->> 'slots_dirty' = 4 * $stock_dirty" "$larder" check --json /dev/ram0
 rmmod dm-cache-smq dm-cache
 load_module dm-larder
 dmsetup create converted --table "$(table larder 's3fifo 0')"
 expect 'restore: the larder has what the dm-cache had' 0 "^${stock_sum%% *} " md5sum /dev/mapper/converted
-expect_json 'restore: dirty blocks are dirty, and used' "j ->> 'chunks_dirty' >= $stock_dirty" "$larder" status --json converted
 dmsetup remove converted
 expect 'repair: from one device to another' 0 'slots salvaged' "$larder" repair -i /dev/ram0 -o /dev/ram3
 dmsetup create converted --table "0 131072 larder /dev/ram3 /dev/ram1 /dev/ram2 128 2 metadata2 writeback cleaner 0"
