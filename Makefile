@@ -73,10 +73,9 @@ check-kcsan: ## The module in a kernel that looks for data races
 check-crash: ## Power cuts at many places, replayed from logs of all writes (SEEDS="1 2")
 	$(Q)tests/crash/crash
 
-SEEDS ?= 2000
 .PHONY: check-sim
 check-sim: ## The simulator: SEEDS=2000 seeds, or SEED=n with a trace
-	$(Q)tests/sim/run $(if $(SEED),--seed $(SEED),$(SEEDS))
+	$(Q)tests/sim/run $(if $(SEED),--seed $(SEED),$(or $(SEEDS),2000))
 
 .PHONY: check-perf
 check-perf: ## The measurements of tests/suites
