@@ -15,7 +15,7 @@
 #define SEEN_BYTES (sizeof(u64) << 24)
 
 struct worlds worlds = {
-	.length = 4, .chunk_sectors = 8, .subset_bits = 6, .samples = 48, .torn = 2, .nested = 1,
+	.length = 4, .chunk_sectors = 8, .subset_bits = 6, .samples = 48, .torn = 2, .nested = 4,
 	.seed = 1,
 };
 
@@ -246,7 +246,7 @@ static const char usage[] =
 	"  --subsets N      up to N pending writes: all subsets of them (default 6)\n"
 	"  --samples N      above that, so many subsets (default 48)\n"
 	"  --torn-samples N at each point, so many times writes are torn too (default 2)\n"
-	"  --nested N       one of N states is cut while it is recovered, 0: none (default 1)\n"
+	"  --nested N       one of N states is cut while it is recovered, 0: none (default 4)\n"
 	"\n"
 	"  --topology NAME  three-drives, one-ssd or nothing-volatile\n"
 	"  --sequence OPS   create, boot, or operations: w0 write block 0, p0 a part of a grain,\n"
