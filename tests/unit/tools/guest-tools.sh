@@ -92,7 +92,7 @@ dmsetup create stock --table "$(table cache 'smq 0')"
 expect 'status: dm-cache' 0 '^statistics +none' "$larder" status stock
 expect_json 'status: dm-cache as JSON' "j ->> 'policy' = 'smq' AND j ->> 'stats' IS NULL" "$larder" status --json stock
 # The same chunks again and again, until it has taken some of them in.
-for ((round = 0; round < 200; round++)); do
+for ((round = 0; round < 60; round++)); do
 	dd if=/dev/urandom of=/dev/mapper/stock bs=64k count=16 seek=$((round % 3 * 100)) oflag=direct conv=notrunc status=none
 	read -r _ _ _ _ _ _ _ _ _ _ _ _ _ stock_dirty _ < <(dmsetup status stock)
 	((stock_dirty < 20)) || break
@@ -112,7 +112,7 @@ expect 'dump: metadata of dm-cache' 65 'found: dm-cache' "$larder" dump /dev/ram
 # A dm-cache becomes a larder: the data stays where it is, on the origin and on the SSD.
 cache_dump /dev/ram0 >stock.xml
 expect 'restore: XML of a dm-cache' 0 'the origin is taken to have' "$larder" restore -i stock.xml -o /dev/ram0
-stock_dirty=$(grep -c 'dirty="true"' stock.xml)
+stock_dirty=$(grep -c 'dirty="true"' stock.xml || true)
 expect 'dm-cache: had dirty blocks' 0 '^[1-9]' echo "$stock_dirty"
 expect_json 'check: what was restored' "j ->> 'result' = 'ok' AND j ->> 'slots_dirty' = 4 * $stock_dirty" "$larder" check --json /dev/ram0
 rmmod dm-cache-smq dm-cache
