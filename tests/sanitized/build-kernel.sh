@@ -4,11 +4,12 @@
 # Sourced by prepare. A change here builds the kernels anew.
 # shellcheck shell=bash
 
-# Drivers and documents of which only the Kconfig and Makefiles are read.
-LEFT_OUT=(Documentation/{admin-guide,ABI,devicetree,driver-api,translations,networking,userspace-api}
+# What is not compiled, but whose Kconfig and Makefiles are read.
+LEFT_OUT=(Documentation/{ABI,devicetree,translations,networking,userspace-api} tools/{testing,perf})
+LEFT_OUT_SOURCES=(drivers/{gpu,media,staging,infiniband,iio,usb,hwmon,mfd,pinctrl} drivers/net/{ethernet,wireless}
+	sound samples fs/{nfs,btrfs}
 	arch/{alpha,arc,arm,arm64,csky,hexagon,loongarch,m68k,microblaze,mips,nios2,openrisc,parisc}
-	arch/{powerpc,riscv,s390,sh,sparc,xtensa} tools/{testing,perf} samples)
-LEFT_OUT_SOURCES=(drivers/{gpu,media,staging,net,infiniband,iio,usb,hwmon,mfd,pinctrl} sound fs/{nfs,btrfs})
+	arch/{powerpc,riscv,s390,sh,sparc,xtensa})
 
 # unpack_source DIR: the newest source of 6.12 in trixie, as DIR/tree.
 unpack_source() {
@@ -22,7 +23,7 @@ unpack_source() {
 		exclude+=("--exclude=*/$one/*")
 	done
 	for one in "${LEFT_OUT_SOURCES[@]}"; do
-		exclude+=("--exclude=linux-source-*/$one/*.[ch]")
+		exclude+=("--exclude=linux-source-*/$one/*.[chS]")
 	done
 	dpkg-deb --fsys-tarfile "$dir"/linux-source-6.12_*.deb |
 		tar -xO ./usr/src/linux-source-6.12.tar.xz | xz -dc -T0 |

@@ -44,7 +44,7 @@ faulty_disks() {
 # only_module KIND: fail only what the module asks for, however far up the stack.
 only_module() {
 	local text
-	mapfile -t text < <(awk '$4 == "[dm_larder]" && tolower($3) == "t" { print $1 }' /proc/kallsyms | sort)
+	mapfile -t text < <(awk '$4 == "[dm_larder]" && tolower($2) == "t" { print $1 }' /proc/kallsyms | sort)
 	set_fault "$1" stacktrace-depth=32 "require-start=$((16#${text[0]}))" \
 		"require-end=$((16#${text[-1]} + 4096))"
 }
