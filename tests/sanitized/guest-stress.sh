@@ -8,7 +8,7 @@
 #
 # usage: guest-stress.sh plain|faults [OPERATIONS]
 #
-#   OPERATIONS   of checked I/O in each round (default 1500)
+#   OPERATIONS   of checked I/O in each round without faults (default 1500)
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=guest-lib.sh
@@ -97,7 +97,7 @@ set_up() {
 	meta=/dev/mapper/meta1 ssd=/dev/mapper/ssd1 hdd=/dev/mapper/hdd1
 }
 
-# everything OPERATIONS SEED [MORE...]: all of the above, for as long as the checked I/O takes.
+# everything SEED WORD...: all of the above, for as long as the checked I/O takes.
 everything() {
 	local code=0 pids=() one
 	rm -f "$work/stop"
@@ -106,10 +106,8 @@ everything() {
 		pids+=($!)
 	done
 	"$BIN/oracle-io" run $dev --journal "$journal" --offset $((36 << 20)) --span $((24 << 20)) \
-		--seed "$2" --ops "$1" --threads 8 --sizes 512..128K --unaligned "${@:3}" "${tolerant[@]}" ||
-		code=$?
+		--seed "$1" --threads 8 --sizes 512..128K --unaligned "${@:2}" "${tolerant[@]}" || code=$?
 	: >"$work/stop"
-	[[ ! -e $FAULTS/failslab ]] || faults_off
 	for one in "${pids[@]}"; do
 		wait "$one" || code=$?
 	done
@@ -126,11 +124,11 @@ rounds() {
 	local round
 	set_up
 	create
-	everything "$operations" 1 --initial zero
+	everything 1 --ops "$operations" --initial zero
 	for round in 2 3; do
 		settle
 		"$BIN/oracle-io" verify $dev --journal "$journal" --expect-exact
-		everything "$operations" $round --continue
+		everything $round --ops "$operations" --continue
 	done
 	settle
 	"$BIN/oracle-io" verify $dev --journal "$journal" --expect-exact
@@ -182,7 +180,10 @@ fault_rounds() {
 	tolerant=(--tolerate-errors)
 	for round in 1 2 3; do
 		faults_begin "$1"
-		everything "$operations" $round --continue
+		# At its end oracle-io reads what failed writes have left, and believes it: no faults then.
+		(sleep 25 && faults_off) &
+		everything $round --seconds 45 --continue
+		wait
 		calm
 		tolerant=()
 		settle
@@ -190,7 +191,7 @@ fault_rounds() {
 		tolerant=(--tolerate-errors)
 	done
 	tolerant=()
-	everything $((operations / 2)) 7 --continue
+	everything 7 --ops $((operations / 2)) --continue
 	settle
 	"$BIN/oracle-io" verify $dev --journal "$journal" --expect-exact
 	check "health" ok "$(health)"
