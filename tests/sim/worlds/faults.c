@@ -41,6 +41,7 @@ static struct {
 	enum fault fault;
 	u64 n;
 	enum sim_mood mood;
+	bool then_cut;		/* the power goes right after the operation */
 	bool hit, refused;
 	struct snapshot base[ON_LIVE];
 	struct known content;	/* of base, but the blank one */
@@ -57,6 +58,8 @@ static void print_replay(void)
 		(unsigned long long)f.n);
 	if (f.fault == FAULT_POWER)
 		fprintf(stderr, " --mood %u", f.mood);
+	if (f.then_cut)
+		fputs(" --then-cut", stderr);
 	fputs(" --trace\n", stderr);
 }
 
@@ -251,7 +254,8 @@ static void case_task(void *unused)
 		sim_fail("still fails with %d after the fault", err);
 	if (f.op->detached)
 		judge_origin();
-	judge_cache(scene.known.now, "after the operation");
+	if (!f.then_cut)
+		judge_cache(scene.known.now, "after the operation");
 }
 
 static void after_crash_task(void *allowed)
@@ -295,12 +299,14 @@ static bool run_case(void)
 static void run_cases(struct outcome *o)
 {
 	static const enum sim_mood moods[] = { SIM_MOOD_LOSE_ALL, SIM_MOOD_KEEP_ALL, SIM_MOOD_ANY };
-	u32 nr_moods = f.fault == FAULT_POWER ? ARRAY_SIZE(moods) : 1, i;
+	static const u32 variants[NR_FAULTS] = { 2, 1, ARRAY_SIZE(moods) };
 	bool more = true;
+	u32 i;
 
 	for (f.n = 1; more; f.n++) {
-		for (i = 0; more && i < nr_moods; i++) {
-			f.mood = moods[i];
+		for (i = 0; more && i < variants[f.fault]; i++) {
+			f.mood = f.fault == FAULT_POWER ? moods[i] : SIM_MOOD_LOSE_ALL;
+			f.then_cut = f.fault == FAULT_IO && i;
 			more = run_case();
 			o->tried += more;
 			o->refused += more && f.refused;
@@ -371,7 +377,8 @@ static int run_all(void)
 
 static const char usage[] =
 	"usage: faults [--topology NAME] [--jobs N]\n"
-	"       faults --operation NAME --fault io|memory|power --at N [--mood N] [--trace]\n"
+	"       faults --operation NAME --fault io|memory|power --at N [--mood N] [--then-cut]\n"
+	"              [--trace]\n"
 	"\n"
 	"Does each management operation on a small cache with known content, with the n-th I/O failing,\n"
 	"n = 1, 2, 3 ... until none fails; the same with allocations; and with the power going at the\n"
@@ -381,6 +388,7 @@ static const char usage[] =
 	"  --topology NAME  three-drives (default), one-ssd or nothing-volatile\n"
 	"  --jobs N         processes (default 2)\n"
 	"  --mood N         what survives the power cut, see enum sim_mood (default 0: nothing)\n"
+	"  --then-cut       the power goes right after the operation\n"
 	"\n"
 	"operations:";
 
@@ -425,6 +433,7 @@ static void parse(int argc, char **argv)
 		{ "fault", required_argument, NULL, 'f' },
 		{ "at", required_argument, NULL, 'n' },
 		{ "mood", required_argument, NULL, 'm' },
+		{ "then-cut", no_argument, NULL, 'c' },
 		{ "trace", no_argument, NULL, 'x' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -439,6 +448,7 @@ static void parse(int argc, char **argv)
 		case 'f': f.fault = choice(optarg, fault_names, NR_FAULTS); break;
 		case 'n': f.n = strtoull(optarg, NULL, 0); break;
 		case 'm': f.mood = (enum sim_mood)atoi(optarg); break;
+		case 'c': f.then_cut = true; break;
 		case 'x': f.trace = true; break;
 		case 'h': print_usage(); exit(0);
 		default: exit(64);

@@ -224,7 +224,11 @@ static int act_discard(void)
 
 static int act_flush(void)
 {
-	return blk_status_to_errno(machine_io(REQ_OP_WRITE | REQ_PREFLUSH, 0, 0, NULL));
+	int err = blk_status_to_errno(machine_io(REQ_OP_WRITE | REQ_PREFLUSH, 0, 0, NULL));
+
+	if (!err)
+		known_flushed(&scene.known);
+	return err;
 }
 
 const struct operation operations[] = {

@@ -12,6 +12,7 @@
 #include "worlds.h"
 
 #define SEQUENCE_SECONDS 300u
+#define FAILURES_MAX 5u	/* then it ends */
 #define SEEN_BYTES (sizeof(u64) << 24)
 
 struct worlds worlds = {
@@ -202,7 +203,7 @@ static void run_all(void)
 		if (WIFSIGNALED(status))
 			fprintf(stderr, "FAIL a worker ended by signal %d\n", WTERMSIG(status));
 		m.failed++;
-		if (m.failed < 20)
+		if (m.failed < FAILURES_MAX)
 			start_worker();
 		else
 			running--;
