@@ -69,6 +69,14 @@ check-kasan: ## The module in a kernel with KASAN, lockdep, kmemleak and failing
 check-kcsan: ## The module in a kernel that looks for data races
 	$(Q)tests/sanitized/check-kcsan
 
+.PHONY: check-worlds
+check-worlds: ## All sequences of LENGTH=4 operations on a tiny cache, all crashes in them
+	$(Q)tests/sim/worlds/run small-worlds --length $(or $(LENGTH),4)
+
+.PHONY: check-faults
+check-faults: ## Every I/O, every allocation of every management operation fails once
+	$(Q)tests/sim/worlds/run faults
+
 .PHONY: check-crash
 check-crash: ## Power cuts at many places, replayed from logs of all writes (SEEDS="1 2")
 	$(Q)tests/crash/crash
