@@ -5,14 +5,29 @@
  * needs care, because a grain is valid as far as the origin went, and behind
  * that its slot holds whatever was there before.
  */
+#include <linux/bitmap.h>
+#include <linux/vmalloc.h>
+
 #include "larder.h"
+
+struct scan {
+	u64 nr_blocks;		/* of the origin now */
+	u64 end;		/* of the furthest block that was ever named */
+	u32 nr_slots;
+	unsigned long *beyond;	/* by slot: what it holds now is beyond that */
+};
 
 static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
 {
-	u64 *beyond = context, flags = le64_to_cpu(entry->block_flags);
+	u64 flags = le64_to_cpu(entry->block_flags), block = flags & LARDER_BLOCK_MASK;
+	struct scan *scan = context;
 
-	if (flags & LARDER_ENTRY_USED)
-		*beyond = max(*beyond, (flags & LARDER_BLOCK_MASK) + 1);
+	if (!(flags & LARDER_ENTRY_USED) || block < scan->nr_blocks) {
+		clear_bit(slot, scan->beyond);
+		return 0;
+	}
+	set_bit(slot, scan->beyond);
+	scan->end = max(scan->end, block + 1);
 	return 0;
 }
 
@@ -24,20 +39,37 @@ static int scan_intent(void *context, u64 page, u8 intent, u64 slots)
 /* Constructor: the origin has shrunk; is anything cached that it no longer has? */
 int larder_check_shrunk(struct larder_cache *c, char **error)
 {
-	u64 beyond = 0;
+	struct scan scan = {
+		.nr_blocks = c->geometry.nr_origin_blocks,
+		.nr_slots = c->geometry.nr_slots,
+	};
 	struct metadata_visitor visitor = {
 		.entry = scan_entry,
 		.intent = scan_intent,
-		.context = &beyond,
+		.context = &scan,
 	};
+	bool any;
+	int err;
 
-	/* a twin of ours may be at work on it: only what is found counts, not an error */
-	larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
-	if (beyond <= c->geometry.nr_origin_blocks)
+	scan.beyond = vzalloc(array_size(BITS_TO_LONGS(scan.nr_slots), sizeof(long)));
+	if (!scan.beyond) {
+		*error = "Out of memory";
+		return -ENOMEM;
+	}
+	err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
+	any = find_first_bit(scan.beyond, scan.nr_slots) < scan.nr_slots;
+	vfree(scan.beyond);
+	/* a twin of ours may be at work on it: damage is no reason, only what is found */
+	if (err && err != -EUCLEAN) {
+		*error = "Cannot read the metadata device";
+		return err;
+	}
+	if (!any)
 		return 0;
 	*error = "Origin is smaller than what is cached of it";
 	DMERR("%s: origin has %llu sectors, but sectors up to %llu are cached: give it its size back, or remove the cache first",
-	      dm_table_device_name(c->ti->table), (u64)c->ti->len, beyond * c->geometry.block_sectors);
+	      dm_table_device_name(c->ti->table), (u64)c->ti->len,
+	      scan.end * c->geometry.block_sectors);
 	return -EINVAL;
 }
 

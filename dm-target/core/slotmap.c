@@ -283,7 +283,7 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
 	u64 valid = used ? le64_to_cpu(entry->valid) : 0;
 	u64 dirty = used ? le64_to_cpu(entry->dirty) : 0;
 
-	if (slot >= map->nr_slots || (used && block >= map->g->nr_origin_blocks))
+	if (slot >= map->nr_slots)
 		return -EUCLEAN;
 	s->block_low = (u32)block;
 	s->block_high = (u8)(block >> 32);
@@ -355,7 +355,8 @@ int slotmap_load_end(struct slotmap *map, u64 usable, u64 *block)
 			continue;
 		}
 		*block = slot_block(s);
-		if (slot >= usable || slotmap_find(map, *block) != SLOT_NONE)
+		if (slot >= usable || *block >= map->g->nr_origin_blocks ||
+		    slotmap_find(map, *block) != SLOT_NONE)
 			return -EUCLEAN;
 		chain_add(map, slot, *block);
 		atomic64_inc(&map->nr_used);

@@ -339,7 +339,10 @@ static inline bool shard_unmoved(const struct slotmap *map, u64 block, u32 gener
 
 /* --- loading: single threaded --- */
 
-/* 0, or -EUCLEAN when it cannot be (block beyond the origin); the last call for a slot counts. */
+/*
+ * 0, or -EUCLEAN when there is no such slot.  The last call for a slot counts;
+ * only that one's block need be within the origin, which may have been longer.
+ */
 int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry *entry);
 /*
  * A page's intent as found on disk, after all its entries: resolves clean
@@ -352,7 +355,8 @@ u32 slotmap_load_find(const struct slotmap *map, u64 block);
 void slotmap_load_trim(struct slotmap *map, u32 slot, u64 grains);
 /*
  * Builds chains and free supply; usable: slots below may be handed out.
- * -EUCLEAN: two slots hold the same block, or one beyond usable is in use (*block).
+ * -EUCLEAN: two slots hold the same block, one holds a block beyond the origin,
+ * or one beyond usable is in use (*block).
  */
 int slotmap_load_end(struct slotmap *map, u64 usable, u64 *block);
 

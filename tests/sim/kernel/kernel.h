@@ -275,6 +275,8 @@ int vscnprintf(char *to, size_t size, const char *format, va_list args);
 void bitmap_zero(unsigned long *map, unsigned int bits);
 void bitmap_set(unsigned long *map, unsigned int from, unsigned int n);
 unsigned int sim_next_bit(const unsigned long *map, unsigned int bits, unsigned int from, bool set);
+#define BITS_TO_LONGS(bits) DIV_ROUND_UP((size_t)(bits), 64)
+#define find_first_bit(map, bits) sim_next_bit(map, bits, 0, true)
 #define for_each_set_bitrange(from, end, map, bits) \
 	for ((from) = sim_next_bit(map, bits, 0, true), \
 	     (end) = sim_next_bit(map, bits, from, false); \
