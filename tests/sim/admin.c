@@ -109,11 +109,15 @@ void admin_boot(void)
 
 static void manage_suspend(void)
 {
+	int err;
+
 	if (!world_may(WORLD_suspend))
 		return;
 	sim_log("admin: suspend");
-	sim_dm_suspend(world.md, world_one_in(4));
+	err = sim_dm_suspend(world.md, world_one_in(4));
 	sim_sleep_ns(world_below(50000000));
+	if (!err && world_one_in(2))
+		judge_visit();
 	resume_for_sure();
 }
 
@@ -130,7 +134,12 @@ static void manage_reload(void)
 	if (world_may(WORLD_policies) && world_one_in(2))
 		policy = pick_policy();
 	if (world_may(WORLD_resize) && world_one_in(4)) {
-		sectors = min(sectors + world_below(2048), world.config.origin_sectors);
+		sectors = min(sectors + 1 + world_below(world_one_in(2) ? 32 : 2048),
+			      world.config.origin_sectors);
+		/* it may have been longer before: what comes back is empty */
+		sim_disk_zero(&devices.dev[DEV_ORIGIN].disk, world.sectors,
+			      sectors - world.sectors, true);
+		sim_disk_flush(&devices.dev[DEV_ORIGIN].disk);
 		oracle_resize(&world.oracle, sectors, ++world.tick);
 	}
 	load_for_sure(sectors, write_back, policy);
@@ -142,6 +151,31 @@ static void manage_reload(void)
 	resume_for_sure();
 	world.sectors = sectors;
 	world.write_back = write_back;
+}
+
+/* Fewer sectors: only as far as nothing is cached beyond; what was there is gone for good. */
+static void manage_shrink(void)
+{
+	u64 sectors = world.sectors - min(world.sectors / 2, 1 + world_below(300));
+	const char *why;
+	int err;
+
+	if (!world_may(WORLD_resize))
+		return;
+	world.users_paused = true;
+	while (world.ops_running)
+		sim_sleep_ns(1000000);
+	sim_dm_suspend(world.md, false);
+	err = load_table(sectors, world.write_back, world.config.policy, &why);
+	sim_log("admin: shrinking: %d %s", err, why ? why : "");
+	if (!err) {
+		oracle_resize(&world.oracle, sectors, ++world.tick);
+		world.sectors = sectors;
+	} else if (err != -EINVAL && !world.errors_expected) {
+		sim_fail("shrinking failed with %d (%s)", err, why ? why : "no reason given");
+	}
+	resume_for_sure();
+	world.users_paused = false;
 }
 
 static void manage_look(void)
@@ -163,6 +197,9 @@ static void manage(void)
 		break;
 	case 2: case 3:
 		manage_reload();
+		break;
+	case 4:
+		manage_shrink();
 		break;
 	default:
 		manage_look();

@@ -8,7 +8,9 @@
 #include "module.h"
 
 extern char __start_module_data[], __stop_module_data[];
-extern char __start_module_bss[], __stop_module_bss[];
+/* not every compiler leaves anything there */
+extern char __start_module_bss[] __attribute__((weak));
+extern char __stop_module_bss[] __attribute__((weak));
 
 /* By hand: the red zones of the address sanitizer are among it. */
 __attribute__((no_sanitize_address, optimize("no-tree-loop-distribute-patterns")))

@@ -58,6 +58,9 @@ void sim_fail(const char *format, ...)
 	_exit(in_child ? 3 : 1);
 }
 
+/* Of clang's coverage, when built with it: a job does not end by exit(). */
+int __llvm_profile_write_file(void) __attribute__((weak));
+
 static struct result run_seed(u64 seed)
 {
 	struct world_options options = m.options;
@@ -97,6 +100,8 @@ static void run_seeds(u64 from, int to)
 		}
 		tell(to, &r);
 	}
+	if (__llvm_profile_write_file)
+		__llvm_profile_write_file();
 	_exit(0);
 }
 

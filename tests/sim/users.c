@@ -14,7 +14,7 @@ struct op {
 	enum what what;
 	u64 id;			/* the oracle's, of a write or discard */
 	u64 flush_id;
-	u64 begin;		/* of a read */
+	u64 begin;
 	bool ended;
 	struct wait_queue waiter;
 };
@@ -45,12 +45,38 @@ static void judge_read(const struct op *op)
 	sim_fail("read of %llu+%u: %s", (unsigned long long)r->sector, r->sectors, wrong);
 }
 
+/*
+ * A FLUSH failed because its commit did.  Until one has succeeded, which then has flushed both, what
+ * begins from now on must fail (I5).
+ */
+static struct {
+	u64 tick, cache_flushes, origin_flushes;
+} latch;
+
+static void judge_latch(const struct op *op)
+{
+	u64 cache = devices.dev[DEV_CACHE].nr_flushes, origin = devices.dev[DEV_ORIGIN].nr_flushes;
+
+	if (op->what == FLUSH && op->request.status) {
+		latch.tick = world.tick;
+		latch.cache_flushes = cache;
+		latch.origin_flushes = origin;
+	} else if ((op->what == FLUSH || op->what == WRITE) && !op->request.status &&
+		   latch.tick && op->begin > latch.tick &&
+		   (cache == latch.cache_flushes || origin == latch.origin_flushes)) {
+		sim_fail("%s of %llu+%u succeeded after a commit that failed",
+			 op->what == WRITE ? "write" : "flush",
+			 (unsigned long long)op->request.sector, op->request.sectors);
+	}
+}
+
 static void op_done(struct sim_request *r)
 {
 	struct op *op = r->context;
 	bool ok = !r->status;
 
 	world.nr_ops++;
+	judge_latch(op);
 	sim_log("user's %llu+%u ends with %u", (unsigned long long)r->sector, r->sectors,
 		r->status);
 	sched_note((u64)r->status << 32 | op->what);
@@ -82,6 +108,7 @@ static void begin_op(struct op *op)
 	struct sim_request *r = &op->request;
 	bool fua = r->opf & REQ_FUA;
 
+	op->begin = ++world.tick;
 	r->context = op;
 	r->done = op_done;
 	INIT_LIST_HEAD(&op->waiter.waiters);
@@ -125,10 +152,12 @@ static void run_op(struct op *op)
 
 	if (op->what == READ || op->what == WRITE)
 		op->request.data = get_memory(op->request.sectors, &base);
+	world.ops_running++;
 	begin_op(op);
 	sim_dm_submit(world.md, &op->request);
 	while (!op->ended)
 		sim_wait(&op->waiter, "a user's I/O");
+	world.ops_running--;
 	sim_free(base);
 }
 
@@ -157,11 +186,18 @@ static void pick_place(struct sim_request *r)
 	if (!world_one_in(5))
 		limit = max(limit * world.config.hot_percent / 100, 1ull);
 	at = world_below(limit);
+	/* where somebody has just been */
+	if (world_one_in(4))
+		at = min(world.lately[world_below(ARRAY_SIZE(world.lately))], world.sectors - 1);
+	/* the end, which may be within a block and a grain */
+	if (world_one_in(16))
+		at = world.sectors - 1 - world_below(min(world.sectors, 64ull));
 	r->sectors = pick_sectors();
 	if (!world_one_in(3)) {
 		at &= ~7ull;
 		r->sectors = ALIGN(r->sectors, 8);
 	}
+	world.lately[world_below(ARRAY_SIZE(world.lately))] = at;
 	r->sector = at;
 	r->sectors = (u32)min((u64)r->sectors, world.sectors - at);
 }
@@ -203,9 +239,12 @@ static void user(void *arg)
 	while (ops-- && !world.stopping) {
 		struct op op = { 0 };
 
-		while (world.users_paused)
-			sim_sleep_ns(1000000);
-		pick_op(&op);
+		do {
+			pick_op(&op);
+			/* what has been picked must fit the device when it begins */
+			while (world.users_paused)
+				sim_sleep_ns(1000000);
+		} while (op.request.sector + op.request.sectors > world.sectors);
 		run_op(&op);
 		if (world_one_in(8))
 			sim_sleep_ns(world_below(world_one_in(10) ? 1500000000 : 20000000));
@@ -219,7 +258,9 @@ void users_start(u32 nr, u32 ops)
 	u32 i;
 
 	INIT_LIST_HEAD(&world.users_gone.waiters);
+	latch.tick = 0;
 	world.users_left = nr;
+	world.ops_running = 0;
 	world.stopping = false;
 	world.users_paused = false;
 	for (i = 0; i < nr; i++)

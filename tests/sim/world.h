@@ -53,10 +53,12 @@ struct world {
 	struct mapped_device *md;
 	bool write_back;	/* by the live table */
 	u64 sectors;		/* of the cached device now */
+	u64 lately[4];		/* where requests went */
 	u32 users_left;
 	struct wait_queue users_gone;
 	bool stopping;		/* users end */
 	bool users_paused;
+	u32 ops_running;
 	bool round_over;
 	bool errors_expected;	/* a fault has been planned since the boot */
 	bool gave_up;		/* damage that was planted: nothing more to be learnt */
@@ -109,6 +111,7 @@ void judge_event(void *unused);
 void judge_flush_begins(u64 id);
 void judge_flush_ended(u64 id);
 void judge_all_clean(void);
+void judge_visit(void);
 void judge_before_crash(void);
 void judge_after_boot(void);
 void judge_forget(void);	/* the cache was made anew, or discarded */
