@@ -190,6 +190,7 @@ static void finish_io(void *arg)
 	case KIND_FLUSH:
 		if (!error && bio->bi_vcnt)
 			sim_disk_flush(&b->disk);
+		b->nr_flushes += !error;
 		break;
 	case KIND_DISCARD:
 		if (!error)

@@ -46,7 +46,7 @@ struct backing {
 	struct device_faults faults;
 	struct list_head in_flight;	/* struct bio */
 	u64 latency_ns, spread_ns;
-	u64 nr_ios, nr_errors;
+	u64 nr_ios, nr_errors, nr_flushes;	/* flushes: that succeeded */
 };
 
 struct devices {

@@ -10,6 +10,10 @@
  * what was dirty when a completed flush began and is still so must be in it;
  * what is neither dirty, nor in flight, nor under an intent must not.  Both
  * sets are kept up at every event of the devices.
+ *
+ * Clean means equal: a clean grain that nobody is writing is the same in its
+ * slot and on the origin (I3, I7), and for what a power cut would find clean,
+ * so is what it would leave of both (I1, I2, I4).
  */
 #include "larder.h"
 
@@ -17,6 +21,8 @@
 #include "world.h"
 
 #define FLUSHES_MAX 64
+#define CUT_ONE_IN 6		/* writes to the metadata device: how a power cut goes there */
+#define COPIES_EVERY 32		/* events: then all copies are compared */
 
 static struct judge {
 	u64 nr_blocks;
@@ -31,6 +37,8 @@ static struct judge {
 	void *metadata, *map;
 	size_t map_bytes;
 	u32 one_in;		/* of the metadata writes is judged */
+	struct sim_disk cut[NR_DEVICES];
+	struct sim_domain cut_ssd;
 } j;
 
 void judge_init(void)
@@ -75,6 +83,91 @@ void judge_forget(void)
 	j.known = true;
 	for (i = 0; i < FLUSHES_MAX; i++)
 		j.flush[i].id = 0;
+}
+
+/* --- clean means equal --- */
+
+/* What may be looked at. */
+enum view {
+	NOW,
+	DURABLE,		/* what a power cut leaves for sure */
+	CUT,			/* what one might leave, see cut_power() */
+};
+
+static void read_sectors(enum device_name dev, enum view view, u64 sector, void *data, u32 nr)
+{
+	struct sim_disk *disk = view == CUT ? &j.cut[dev] : &devices.dev[dev].disk;
+
+	if (view == DURABLE)
+		sim_disk_read_durable(disk, sector, data, nr);
+	else
+		sim_disk_read(disk, sector, data, nr);
+}
+
+/* Copies of the disks lose their power. */
+static void cut_power(void)
+{
+	struct sim_disk *ssd[] = { &j.cut[DEV_METADATA], &j.cut[DEV_CACHE] };
+	struct sim_rng rng = { .state = sim_mix(devices.nr_events) };
+	bool shared = devices.topology == ONE_SSD;
+	u32 i;
+
+	if (shared)
+		sim_domain_clone(&j.cut_ssd, ssd, &devices.ssd);
+	for (i = 0; i < NR_DEVICES; i++) {
+		if (!shared || i == DEV_ORIGIN)
+			sim_disk_clone(&j.cut[i], &devices.dev[i].disk);
+		if (!shared || i != DEV_CACHE)
+			sim_disk_crash(&j.cut[i], &rng, SIM_MOOD_ANY);
+	}
+}
+
+static void end_cut(void)
+{
+	u32 i;
+
+	for (i = 0; i < NR_DEVICES; i++)
+		sim_disk_free(&j.cut[i]);
+	if (devices.topology == ONE_SSD)
+		sim_domain_free(&j.cut_ssd);
+}
+
+static void compare_grains(const struct slotmap *map, u32 slot, u64 grains, enum view view)
+{
+	u64 block = slot_block(&map->slots[slot]), start = geometry_block_start(map->g, block);
+	u32 length = geometry_block_length(map->g, block), at, n;
+	u8 ssd[8 * SIM_SECTOR], origin[8 * SIM_SECTOR];
+
+	/* an origin that has just shrunk: the metadata do not know that yet */
+	length = start < world.sectors ? (u32)min((u64)length, world.sectors - start) : 0;
+	for (at = 0; at < length; at += n) {
+		n = min(8u, length - at);
+		if (!(grains >> (at >> map->g->grain_shift) & 1))
+			continue;
+		read_sectors(DEV_CACHE, view, geometry_slot_start(map->g, slot) + at, ssd, n);
+		read_sectors(DEV_ORIGIN, view, start + at, origin, n);
+		if (memcmp(ssd, origin, (size_t)n * SIM_SECTOR))
+			sim_fail("clean, but not equal%s: sector %llu of the origin and slot %u",
+				 view == NOW ? "" : " after a power cut",
+				 (unsigned long long)start + at, slot);
+	}
+}
+
+static void compare_copies(const struct slotmap *map, enum view view)
+{
+	u32 slot;
+
+	for (slot = 0; slot < map->nr_slots; slot++) {
+		u64 word = slot_word(map, slot), grains = slot_valid(map, slot) &
+							  ~slot_dirty(map, slot);
+		u64 block = slot_block(&map->slots[slot]);
+
+		/* FORGETTING: the record may still be there (I2) */
+		if ((word_state(word) == SLOT_VALID || word_state(word) == SLOT_FORGETTING) &&
+		    !(word & WORD_WRITERS_MASK) && grains &&
+		    !map->shards[slotmap_shard(map, block)].origin_writers)
+			compare_grains(map, slot, grains, view);
+	}
 }
 
 /* --- the dirty set --- */
@@ -147,6 +240,8 @@ void judge_event(void *unused)
 	for (slot = 0; slot < c->map.nr_slots; slot++)
 		if (has_block(&c->map, slot))
 			j.allowed[slot_block(&c->map.slots[slot])] |= may_be_dirty(c, slot);
+	if (devices.nr_events % COPIES_EVERY == 0 && !devices.lost_its_way)
+		compare_copies(&c->map, NOW);
 }
 
 void judge_flush_begins(u64 id)
@@ -187,13 +282,35 @@ void judge_before_crash(void)
 		j.flush[i].id = 0;
 }
 
+/* What a read would find, without one, which would change what is in the cache. */
+static int read_through(void *context, u64 sector, void *buffer)
+{
+	const struct slotmap *map = context;
+	u64 block = geometry_block_of(map->g, sector);
+	u32 slot = slotmap_find(map, block), offset = sector - geometry_block_start(map->g, block);
+
+	if (slot != SLOT_NONE && word_state(slot_word(map, slot)) != SLOT_FORGETTING &&
+	    (slot_valid(map, slot) >> (offset >> map->g->grain_shift) & 1))
+		read_sectors(DEV_CACHE, NOW, geometry_slot_start(map->g, slot) + offset, buffer, 1);
+	else
+		read_sectors(DEV_ORIGIN, NOW, sector, buffer, 1);
+	return 0;
+}
+
 void judge_after_boot(void)
 {
 	struct larder_cache *c = loaded_cache();
+	const char *wrong;
 	u64 block;
 
 	if (!c || devices.lost_its_way)
 		return;
+	compare_copies(&c->map, NOW);
+	/* not when a resize has been cut short: the oracle knows the longer device already */
+	wrong = world.oracle.sectors != world.sectors ? NULL :
+		oracle_check_all(&world.oracle, read_through, &c->map, ++world.tick);
+	if (wrong)
+		sim_fail("after the crash: %s", wrong);
 	dirty_now(c);
 	for (block = 0; block < j.nr_blocks; block++) {
 		if (j.now[block] & ~j.allowed[block])
@@ -226,7 +343,12 @@ void judge_all_clean(void)
 
 struct reading {
 	struct slotmap map;
-	bool durable;		/* only what a power cut leaves for sure */
+	struct {
+		u64 slots;
+		u8 intent;
+	} *intents;		/* by page */
+	bool writes;		/* is allowed to */
+	enum view view;
 	char what[80];
 	u64 unit;
 };
@@ -242,7 +364,9 @@ static int read_intent(void *context, u64 page, u8 intent, u64 slots)
 {
 	struct reading *r = context;
 
-	slotmap_load_intent(&r->map, page, intent, slots);
+	/* the last one of a page counts, and after all entries */
+	r->intents[page].slots = slots;
+	r->intents[page].intent = intent;
 	return 0;
 }
 
@@ -255,6 +379,17 @@ static bool read_damage(void *context, u64 unit, const char *what)
 	return false;
 }
 
+static void perform_write(struct sim_disk *disk, const struct metadata_io *io)
+{
+	u32 i;
+
+	if (io->kind != METADATA_FLUSH)
+		sim_disk_write(disk, io->unit * LARDER_UNIT_SECTORS, io->buffer,
+			       io->nr_units * LARDER_UNIT_SECTORS, false);
+	for (i = 0; i < NR_DEVICES; i++)
+		sim_disk_flush(&devices.dev[i].disk);
+}
+
 static int run_operation(struct reading *r, struct metadata_op *op)
 {
 	struct sim_disk *disk = &devices.dev[DEV_METADATA].disk;
@@ -265,12 +400,12 @@ static int run_operation(struct reading *r, struct metadata_op *op)
 		u64 sector = io.unit * LARDER_UNIT_SECTORS;
 		u32 sectors = io.nr_units * LARDER_UNIT_SECTORS;
 
-		if (io.kind != METADATA_READ)
+		if (io.kind != METADATA_READ && !r->writes)
 			sim_fail("a load that only looks writes");
-		if (r->durable)
-			sim_disk_read_durable(disk, sector, io.buffer, sectors);
+		if (io.kind != METADATA_READ)
+			perform_write(disk, &io);
 		else
-			sim_disk_read(disk, sector, io.buffer, sectors);
+			read_sectors(DEV_METADATA, r->view, sector, io.buffer, sectors);
 		rc = 0;
 	}
 	return rc;
@@ -287,20 +422,21 @@ static void take_map(struct reading *r, const struct geometry *g)
 	}
 	memset(j.map, 0, bytes);
 	slotmap_init(&r->map, g, j.map);
+	r->intents = calloc(r->map.nr_pages, sizeof(*r->intents));
 }
 
-static void judge_view(bool durable)
+static void judge_view(enum view which)
 {
 	struct metadata_visitor visitor = {
 		.entry = read_entry,
 		.intent = read_intent,
 		.damage = read_damage,
 	};
-	struct reading r = { .durable = durable };
-	const char *view = durable ? "after a power cut" : "now";
+	struct reading r = { .view = which };
+	const char *view = which == NOW ? "now" : "after a power cut";
 	struct metadata *md;
 	struct geometry g;
-	u64 block;
+	u64 block, page;
 	int rc;
 
 	memset(j.metadata, 0, metadata_bytes());
@@ -319,17 +455,62 @@ static void judge_view(bool durable)
 	if (rc)
 		sim_fail("metadata %s: load failed with %d, unit %llu: %s", view, rc,
 			 (unsigned long long)r.unit, r.what);
+	for (page = 0; page < r.map.nr_pages; page++)
+		slotmap_load_intent(&r.map, page, r.intents[page].intent, r.intents[page].slots);
+	free(r.intents);
 	rc = slotmap_load_end(&r.map, metadata_formatted_slots(md), &block);
 	if (rc)
 		sim_fail("metadata %s: block %llu is in two slots, or where it cannot be", view,
 			 (unsigned long long)block);
+	compare_copies(&r.map, which);
+}
+
+static int ignore_entry(void *context, u32 slot, const struct larder_entry *entry)
+{
+	return 0;
+}
+
+static int ignore_intent(void *context, u64 page, u8 intent, u64 slots)
+{
+	return 0;
+}
+
+/*
+ * Somebody else has the cache for a moment, changes nothing and stops in order:
+ * what a suspended one remembers is no longer good.  Not after a stop that could
+ * not be recorded, as then it is all there is.
+ */
+void judge_visit(void)
+{
+	struct metadata_visitor visitor = { .entry = ignore_entry, .intent = ignore_intent };
+	struct reading r = { .writes = true };
+	struct metadata *md;
+
+	memset(j.metadata, 0, metadata_bytes());
+	md = metadata_init(j.metadata, devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
+	if (devices.lost_its_way || run_operation(&r, metadata_probe_begin(md)) ||
+	    metadata_found(md) != METADATA_OURS ||
+	    !(le32_to_cpu(metadata_super(md)->flags) & LARDER_SUPER_CLEAN))
+		return;
+	if (run_operation(&r, metadata_load_begin(md, &visitor, true)) ||
+	    run_operation(&r, metadata_activate_begin(md, metadata_geometry(md)->origin_sectors, 0,
+						      "visitor", NULL)) ||
+	    run_operation(&r, metadata_stop_begin(md)))
+		sim_fail("metadata of an orderly stop cannot be activated");
 }
 
 void judge_metadata(void *unused)
 {
 	(void)unused;
-	if (devices.lost_its_way || !sim_chance(j.one_in))
+	if (devices.lost_its_way)
 		return;
-	judge_view(false);
-	judge_view(true);
+	if (sim_chance(j.one_in)) {
+		judge_view(NOW);
+		judge_view(DURABLE);
+	}
+	if (sim_chance(CUT_ONE_IN)) {
+		cut_power();
+		judge_view(CUT);
+		end_cut();
+	}
 }
