@@ -9,9 +9,11 @@ static void set_masks(struct slotmap *map, u32 slot, u64 valid, u64 dirty)
 {
 	if (map->wide) {
 		WRITE_ONCE(map->wide[slot].valid, valid);
+		core_point();
 		WRITE_ONCE(map->wide[slot].dirty, dirty);
 	} else {
 		WRITE_ONCE(map->slots[slot].valid, (u16)valid);
+		core_point();
 		WRITE_ONCE(map->slots[slot].dirty, (u16)dirty);
 	}
 }
