@@ -81,6 +81,10 @@ check-faults: ## Every I/O, every allocation of every management operation fails
 check-crash: ## Power cuts at many places, replayed from logs of all writes (SEEDS="1 2")
 	$(Q)tests/crash/crash
 
+.PHONY: check-mutants
+check-mutants: ## Known mistakes planted into the module: the simulator must find each (SEEDS=3000 at most)
+	$(Q)tests/sim/mutants/check --seeds $(or $(SEEDS),3000)
+
 .PHONY: check-sim
 check-sim: ## The simulator: SEEDS=2000 seeds, or SEED=n with a trace
 	$(Q)tests/sim/run $(if $(SEED),--seed $(SEED),$(or $(SEEDS),2000))
