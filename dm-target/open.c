@@ -206,7 +206,9 @@ static int load(struct larder_cache *c)
 		slotmap_load_intent(&c->map, page, l.intents[page].intent,
 				    l.intents[page].slots);
 	vfree(l.intents);
-	return err ?: larder_settle_end(c, le64_to_cpu(metadata_super(c->metadata)->origin_sectors));
+	if (err)
+		return err;
+	return larder_settle_end(c, le64_to_cpu(metadata_super(c->metadata)->origin_sectors));
 }
 
 static int format(struct larder_cache *c)

@@ -42,7 +42,7 @@ static void convert(struct log *log, const struct log_writes_entry *entry, const
 
 	event->sector = le64toh(entry->sector) * unit;
 	event->sectors = (uint32_t)le64toh(entry->sectors) * unit;
-	/* A FLUSH covers all before it; a write may be in flight when the entry before it is over. */
+	/* A FLUSH covers all before it; a write may be in flight when the one before is over. */
 	event->received = log->nr_events - 1;
 	event->fua = flags & FLAG_FUA;
 	if (flags & FLAG_MARK) {

@@ -316,7 +316,8 @@ void admin_detach(void)
 	c = world_cache();
 	for (tries = 0; atomic64_read(&c->map.nr_dirty); tries++) {
 		if (tries > 6000 && !world.errors_expected)
-			sim_fail("%lld slots stay dirty", (long long)atomic64_read(&c->map.nr_dirty));
+			sim_fail("%lld slots stay dirty",
+				 (long long)atomic64_read(&c->map.nr_dirty));
 		sim_sleep_ns(100000000);
 	}
 	judge_all_clean();

@@ -338,40 +338,67 @@ static void leave_out(const char *name)
 	exit(64);
 }
 
+static const struct option options[] = {
+	{ "seeds", required_argument, NULL, 'n' },
+	{ "first", required_argument, NULL, 'f' },
+	{ "jobs", required_argument, NULL, 'j' },
+	{ "until-failure", no_argument, NULL, 'e' },
+	{ "seed", required_argument, NULL, 's' },
+	{ "trace", no_argument, NULL, 't' },
+	{ "without", required_argument, NULL, 'w' },
+	{ "rounds", required_argument, NULL, 'r' },
+	{ "users", required_argument, NULL, 'u' },
+	{ "ops", required_argument, NULL, 'o' },
+	{ "no-shrink", no_argument, NULL, 'S' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
 static void parse(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seeds", required_argument, NULL, 'n' },
-		{ "first", required_argument, NULL, 'f' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "until-failure", no_argument, NULL, 'e' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "trace", no_argument, NULL, 't' },
-		{ "without", required_argument, NULL, 'w' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "users", required_argument, NULL, 'u' },
-		{ "ops", required_argument, NULL, 'o' },
-		{ "no-shrink", no_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
-		case 'n': m.count = number(optarg, 1000000000); break;
-		case 'f': m.first = number(optarg, U64_MAX / 8); break;
-		case 'j': m.jobs = max(1ull, (unsigned long long)number(optarg, JOBS_MAX)); break;
-		case 's': m.single = true; m.first = number(optarg, U64_MAX / 8); break;
-		case 'e': m.until_failure = true; break;
-		case 't': m.options.trace = true; break;
-		case 'w': leave_out(optarg); break;
-		case 'r': m.options.rounds = (u32)number(optarg, 1000); break;
-		case 'u': m.options.users = (u32)number(optarg, 1000); break;
-		case 'o': m.options.ops = (u32)number(optarg, 1000000); break;
-		case 'S': m.no_shrink = true; break;
-		case 'h': print_usage(); exit(0);
-		default: exit(64);
+		case 'n':
+			m.count = number(optarg, 1000000000);
+			break;
+		case 'f':
+			m.first = number(optarg, U64_MAX / 8);
+			break;
+		case 'j':
+			m.jobs = max(1ull, (unsigned long long)number(optarg, JOBS_MAX));
+			break;
+		case 's':
+			m.single = true;
+			m.first = number(optarg, U64_MAX / 8);
+			break;
+		case 'e':
+			m.until_failure = true;
+			break;
+		case 't':
+			m.options.trace = true;
+			break;
+		case 'w':
+			leave_out(optarg);
+			break;
+		case 'r':
+			m.options.rounds = (u32)number(optarg, 1000);
+			break;
+		case 'u':
+			m.options.users = (u32)number(optarg, 1000);
+			break;
+		case 'o':
+			m.options.ops = (u32)number(optarg, 1000000);
+			break;
+		case 'S':
+			m.no_shrink = true;
+			break;
+		case 'h':
+			print_usage();
+			exit(0);
+		default:
+			exit(64);
 		}
 	}
 	if (optind < argc || (m.options.trace && !m.single)) {

@@ -122,9 +122,20 @@ void sim_bio_advance(const struct bio *bio, struct bvec_iter *iter, unsigned int
 
 /* --- device-mapper (dm.c) --- */
 
-enum { DM_MAPIO_SUBMITTED, DM_MAPIO_REMAPPED, DM_MAPIO_REQUEUE, DM_MAPIO_DELAY_REQUEUE,
-       DM_MAPIO_KILL };
-enum { DM_ENDIO_DONE, DM_ENDIO_INCOMPLETE, DM_ENDIO_REQUEUE, DM_ENDIO_DELAY_REQUEUE };
+enum {
+	DM_MAPIO_SUBMITTED,
+	DM_MAPIO_REMAPPED,
+	DM_MAPIO_REQUEUE,
+	DM_MAPIO_DELAY_REQUEUE,
+	DM_MAPIO_KILL,
+};
+
+enum {
+	DM_ENDIO_DONE,
+	DM_ENDIO_INCOMPLETE,
+	DM_ENDIO_REQUEUE,
+	DM_ENDIO_DELAY_REQUEUE,
+};
 
 typedef enum { STATUSTYPE_INFO, STATUSTYPE_TABLE, STATUSTYPE_IMA } status_type_t;
 

@@ -326,7 +326,7 @@ int sim_dm_load(struct mapped_device *md, u64 sectors, const char *line, const c
 		kfree(t);
 		return -ENOMEM;
 	}
-	strcpy(copy, line);
+	memcpy(copy, line, strlen(line) + 1);
 	for (at = strtok(copy, " "); at && argc < WORDS_MAX; at = strtok(NULL, " "))
 		words[argc++] = at;
 	INIT_LIST_HEAD(&t->idle.waiters);
@@ -361,7 +361,6 @@ void sim_dm_clear(struct mapped_device *md)
 struct mapped_device *sim_dm_create(void)
 {
 	struct mapped_device *md;
-
 
 	while (!(md = kzalloc(sizeof(*md), GFP_NOWAIT)))
 		;

@@ -47,6 +47,7 @@ struct task;
 struct wait_queue {
 	struct list_head waiters;	/* struct task */
 };
+
 typedef struct wait_queue wait_queue_head_t;
 
 /* May hand over to another task. */
@@ -72,7 +73,8 @@ void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define ktime_get_ns() sim_now()
 #define time_before(a, b) ((long)((a) - (b)) < 0)
 #define time_after(a, b) time_before(b, a)
-#define usleep_range(low, high) sim_sleep_ns(1000ull * ((low) + sim_random() % ((high) - (low) + 1)))
+#define usleep_range(low, high) \
+	sim_sleep_ns(1000ull * ((low) + sim_random() % ((high) - (low) + 1)))
 #define msleep(ms) sim_sleep_ns(1000000ull * (ms))
 
 #define init_waitqueue_head(q) INIT_LIST_HEAD(&(q)->waiters)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Workqueues.  As the kernel promises: a work item never runs twice at once,
- * an item queued while it runs runs again, and an ordered queue runs one item
+ * an item queued meanwhile is run again, and an ordered queue runs one item
  * at a time, in order.  Everything else may happen in any order.
  */
 #include "sched.h"
