@@ -7,7 +7,8 @@
  *   clean    every sector has one legal content; a run may continue from here
  *   running  written before the first I/O; if this is found later, the run was killed, and what it
  *            did is known only from the acknowledgement stream
- *   stopped  the run ended by itself, though the device died or lied; the full oracle is inside
+ *   stopped  the run ended by itself, though the device died or lied or changes failed; the full
+ *            oracle is inside
  *
  * The acknowledgement stream is for tests that kill the whole machine (virtual machine) under the
  * program: it lies on storage that survives, such as a 9p share, and the journal beside it. When a

@@ -327,15 +327,16 @@ static int start_workers(struct run *run)
 }
 
 /*
- * The end of a run that met no error: a last FLUSH, and one read of each sector that overlapping
- * or failed writes left with several legal contents, so that the journal can name one.
+ * The end of a run whose device lives: a last FLUSH, and one read of each sector that overlapping
+ * writes left with several legal contents, so that the journal can name one. False: it cannot, as
+ * one of these failed, or a change before: what that has left need not last.
  */
-static void settle_device(struct run *run)
+static bool settle_device(struct run *run)
 {
 	struct worker *worker = &run->workers[0];
 	struct operation operation = { .kind = OPERATION_FLUSH };
 	uint32_t block = run->device->block_sectors;
-	uint64_t sector;
+	uint64_t sector, errors = worker->errors;
 
 	perform_watched(worker, &operation);
 	operation.kind = OPERATION_READ;
@@ -348,6 +349,7 @@ static void settle_device(struct run *run)
 		operation.sector = sector - sector % block;
 		perform_watched(worker, &operation);
 	}
+	return !run->died && worker->errors == errors && !run->oracle->failed_changes;
 }
 
 static void print_summary(const struct run *run)
@@ -379,6 +381,7 @@ int run_oracle(struct io_device *device, struct oracle *oracle, const struct run
 		.device = device, .oracle = oracle, .options = options,
 		.lock = PTHREAD_MUTEX_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER,
 	};
+	bool settled;
 	unsigned int i;
 	int error;
 
@@ -394,11 +397,10 @@ int run_oracle(struct io_device *device, struct oracle *oracle, const struct run
 	wait_for_workers(&run);
 	for (i = 0; i < options->threads; i++)
 		pthread_join(run.workers[i].thread, NULL);
-	if (!run.died)
-		settle_device(&run);
+	settled = !run.died && settle_device(&run);
 	print_summary(&run);
-	error = journal_save(oracle, options->journal, run.died || run.wrong_sectors ?
-			     JOURNAL_STOPPED : JOURNAL_CLEAN);
+	error = journal_save(oracle, options->journal, settled && !run.wrong_sectors ?
+			     JOURNAL_CLEAN : JOURNAL_STOPPED);
 	for (i = 0; i < options->threads; i++)
 		channel_close(&run.workers[i].channel);
 	free(run.workers);
