@@ -64,7 +64,8 @@ static void recover_task(void *unused)
 		at = block * worlds.chunk_sectors;
 		status = machine_io(REQ_OP_READ, at, worlds.chunk_sectors, rec.memory);
 		if (status)
-			sim_fail("after the crash: a read of block %u failed with %u", block, status);
+			sim_fail("after the crash: a read of block %u failed with %u", block,
+				 status);
 		for (i = 0; i < worlds.chunk_sectors; i++)
 			rec.found[at + i] = known_versions(rec.memory + i * SIM_SECTOR, at + i);
 	}

@@ -442,20 +442,40 @@ static void parse(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
-		case 't': f.topology = choice(optarg, topologies, NR_TOPOLOGIES); break;
-		case 'j': f.jobs = max(1, atoi(optarg)); break;
-		case 'o': f.op = find_operation(optarg); f.single = true; break;
-		case 'f': f.fault = choice(optarg, fault_names, NR_FAULTS); break;
-		case 'n': f.n = strtoull(optarg, NULL, 0); break;
-		case 'm': f.mood = (enum sim_mood)atoi(optarg); break;
-		case 'c': f.then_cut = true; break;
-		case 'x': f.trace = true; break;
-		case 'h': print_usage(); exit(0);
-		default: exit(64);
+		case 't':
+			f.topology = choice(optarg, topologies, NR_TOPOLOGIES);
+			break;
+		case 'j':
+			f.jobs = max(1, atoi(optarg));
+			break;
+		case 'o':
+			f.op = find_operation(optarg);
+			f.single = true;
+			break;
+		case 'f':
+			f.fault = choice(optarg, fault_names, NR_FAULTS);
+			break;
+		case 'n':
+			f.n = strtoull(optarg, NULL, 0);
+			break;
+		case 'm':
+			f.mood = (enum sim_mood)atoi(optarg);
+			break;
+		case 'c':
+			f.then_cut = true;
+			break;
+		case 'x':
+			f.trace = true;
+			break;
+		case 'h':
+			print_usage();
+			exit(0);
+		default:
+			exit(64);
 		}
 	}
 	if (optind < argc || (f.single && !f.n)) {
-		fputs("faults: expected --operation NAME --fault KIND --at N, see --help\n", stderr);
+		fputs("faults: expected --operation NAME --fault KIND --at N\n", stderr);
 		exit(64);
 	}
 }

@@ -25,7 +25,7 @@ enum beginning {
 struct operation {
 	const char *name;
 	enum beginning begins;
-	int (*act)(void);	/* in a task: 0 or a negative errno; may be called again after that */
+	int (*act)(void);	/* in a task: 0 or a negative errno; then it is tried again */
 	bool unflushed;		/* there is something to commit */
 	bool detached;		/* afterwards the origin alone has everything */
 };

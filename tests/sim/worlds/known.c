@@ -10,7 +10,9 @@ void known_init(struct known *k)
 
 	memset(k, 0, sizeof(*k));
 	for (i = 0; i < KNOWN_SECTORS_MAX; i++)
-		k->now[i] = k->may[i] = k->ever[i] = 1;
+		k->ever[i] = 1;
+	memcpy(k->now, k->ever, sizeof(k->now));
+	memcpy(k->may, k->ever, sizeof(k->may));
 }
 
 void known_write_begin(struct known *k, u32 sector, u32 nr, u32 version)

@@ -59,7 +59,7 @@ void scene_read_all(const u16 *allowed, const char *when)
 	}
 }
 
-/* Blocks 0 (whole), 2 (a part of a grain) and 5 (short) are dirty, 1 is clean, 3 and 4 not cached. */
+/* Blocks 0 (whole), 2 (a part of a grain) and 5 (short) are dirty, 1 is clean. */
 void scene_fill(void)
 {
 	scene_write(0, 8, 1);

@@ -163,7 +163,7 @@ static void do_op(const struct op *op, u32 version)
 	default:
 		sim_fail("no operation \"%c\"", op->what);
 	}
-	/* an acknowledgement promises something, also without any I/O */
+	/* what is acknowledged promises something, also without any I/O */
 	if (r.recording)
 		add_point();
 	machine_settle(SETTLE_NS);

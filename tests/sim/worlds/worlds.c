@@ -330,23 +330,56 @@ static struct survivors survivors;
 static void parse_one(int c)
 {
 	switch (c) {
-	case 'l': worlds.length = (u32)number(optarg, OPS_MAX); break;
-	case 'j': m.jobs = max(1u, (u32)number(optarg, 64)); break;
-	case 'c': worlds.chunk_sectors = number(optarg, 16) >= 16 ? 16 : 8; break;
-	case 's': worlds.seed = number(optarg, U64_MAX); break;
-	case 'b': worlds.subset_bits = (u32)number(optarg, 12); break;
-	case 'n': worlds.samples = (u32)number(optarg, 4096); break;
-	case 'T': worlds.torn = (u32)number(optarg, 4096); break;
-	case 'N': worlds.nested = (u32)number(optarg, 1000000); break;
-	case 'm': worlds.setup.write_back = choice(optarg, modes, 2); break;
-	case 't': worlds.setup.topology = choice(optarg, topologies, NR_TOPOLOGIES); break;
-	case 'q': sequence = read_sequence(optarg); m.replay = true; break;
-	case 'p': point = (s64)number(optarg, POINTS_MAX); break;
-	case 'v': survivors.mask = number(optarg, U64_MAX); break;
-	case 'r': survivors = (struct survivors){ true, number(optarg, U64_MAX) }; break;
-	case 'x': m.trace = true; break;
-	case 'h': fputs(usage, stdout); exit(0);
-	default: exit(64);
+	case 'l':
+		worlds.length = (u32)number(optarg, OPS_MAX);
+		break;
+	case 'j':
+		m.jobs = max_t(u32, 1, number(optarg, 64));
+		break;
+	case 'c':
+		worlds.chunk_sectors = number(optarg, 16) >= 16 ? 16 : 8;
+		break;
+	case 's':
+		worlds.seed = number(optarg, U64_MAX);
+		break;
+	case 'b':
+		worlds.subset_bits = (u32)number(optarg, 12);
+		break;
+	case 'n':
+		worlds.samples = (u32)number(optarg, 4096);
+		break;
+	case 'T':
+		worlds.torn = (u32)number(optarg, 4096);
+		break;
+	case 'N':
+		worlds.nested = (u32)number(optarg, 1000000);
+		break;
+	case 'm':
+		worlds.setup.write_back = choice(optarg, modes, 2);
+		break;
+	case 't':
+		worlds.setup.topology = choice(optarg, topologies, NR_TOPOLOGIES);
+		break;
+	case 'q':
+		sequence = read_sequence(optarg); m.replay = true;
+		break;
+	case 'p':
+		point = (s64)number(optarg, POINTS_MAX);
+		break;
+	case 'v':
+		survivors.mask = number(optarg, U64_MAX);
+		break;
+	case 'r':
+		survivors = (struct survivors){ true, number(optarg, U64_MAX) };
+		break;
+	case 'x':
+		m.trace = true;
+		break;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		exit(64);
 	}
 }
 
