@@ -89,6 +89,10 @@ check-mutants: ## Known mistakes planted into the module: the simulator must fin
 check-sim: ## The simulator: SEEDS=2000 seeds, or SEED=n with a trace
 	$(Q)tests/sim/run $(if $(SEED),--seed $(SEED),$(or $(SEEDS),2000))
 
+.PHONY: coverage
+coverage: ## What the unit tests and the simulator run through: a table
+	$(Q)tests/coverage/coverage
+
 .PHONY: check-perf
 check-perf: ## The measurements of tests/suites
 	$(Q)tests/check --group perf
