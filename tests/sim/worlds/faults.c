@@ -6,6 +6,7 @@
  */
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -486,11 +487,19 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0:quarantine_size_mb=8:thread_local_quarantine_size_kb=64";
 }
 
+/* An assertion, a hang: it is to be replayed as well. */
+static void on_signal(int what)
+{
+	sim_fail("signal %d", what);
+}
+
 int main(int argc, char **argv)
 {
 	const struct operation *op;
 
 	parse(argc, argv);
+	signal(SIGABRT, on_signal);
+	signal(SIGALRM, on_signal);
 	/* large blocks come and go with every boot */
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);

@@ -4,6 +4,7 @@
  */
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -409,6 +410,12 @@ static void print_tally(u64 seconds)
 	       (unsigned long long)m.failed);
 }
 
+/* An assertion, a hang: it is to be replayed as well. */
+static void on_signal(int what)
+{
+	sim_fail("signal %d", what);
+}
+
 int main(int argc, char **argv)
 {
 	time_t begun = time(NULL);
@@ -420,6 +427,8 @@ int main(int argc, char **argv)
 		fputs("worlds: too many words, see --help\n", stderr);
 		return 64;
 	}
+	signal(SIGABRT, on_signal);
+	signal(SIGALRM, on_signal);
 	/* large blocks come and go with every boot */
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
