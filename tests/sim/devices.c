@@ -214,6 +214,9 @@ void sim_disk_submit(struct bio *bio)
 			 (unsigned long long)bio->bi_iter.bi_sector, bio_sectors(bio));
 	if (!(bio->bi_opf & REQ_PREFLUSH) && !bio_sectors(bio))
 		sim_fail("I/O of no sectors on %s", b->bdev.name);
+	if (b == &devices.dev[DEV_ORIGIN] && bio_sectors(bio) && bio_op(bio) != REQ_OP_READ &&
+	    devices.origin_changes)
+		devices.origin_changes(bio->bi_iter.bi_sector, bio_sectors(bio));
 	if (one_in(b->faults.slow_one_in))
 		latency *= 100;
 	list_add_tail(&bio->link, &b->in_flight);

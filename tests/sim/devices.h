@@ -63,6 +63,8 @@ struct devices {
 	/* called after every write to the metadata device that took effect */
 	void (*metadata_written)(void *context);
 	void (*event)(void *context);
+	/* before a write or discard is sent to the origin */
+	void (*origin_changes)(u64 sector, u32 sectors);
 	void *context;
 };
 

@@ -244,6 +244,22 @@ void judge_event(void *unused)
 		compare_copies(&c->map, NOW);
 }
 
+/* Not while a durable record may name the block, and nobody holds its slot (I2). */
+void judge_origin_changes(u64 sector, u32 sectors)
+{
+	struct larder_cache *c = loaded_cache();
+	u64 block, end = sector + sectors;
+
+	for (block = c ? geometry_block_of(&c->geometry, sector) : 0;
+	     c && geometry_block_start(&c->geometry, block) < end; block++) {
+		u32 slot = slotmap_find(&c->map, block);
+
+		if (slot != SLOT_NONE && word_state(slot_word(&c->map, slot)) == SLOT_FORGETTING)
+			sim_fail("the origin is written while block %llu is still in the metadata",
+				 (unsigned long long)block);
+	}
+}
+
 void judge_flush_begins(u64 id)
 {
 	struct larder_cache *c = loaded_cache();

@@ -172,6 +172,7 @@ static void begin(const struct world_options *options)
 	devices_init(world.config.topology, &sizes, world.config.fua, sim_mix(options->seed));
 	devices.metadata_written = judge_metadata;
 	devices.event = judge_event;
+	devices.origin_changes = judge_origin_changes;
 	oracle_init(&world.oracle, world.sectors);
 	judge_init();
 }

@@ -108,6 +108,7 @@ void judge_init(void);
 void judge_free(void);
 void judge_metadata(void *unused);
 void judge_event(void *unused);
+void judge_origin_changes(u64 sector, u32 sectors);
 void judge_flush_begins(u64 id);
 void judge_flush_ended(u64 id);
 void judge_all_clean(void);
