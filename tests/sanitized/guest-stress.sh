@@ -6,9 +6,10 @@
 # beside it comes and goes; and the same while allocations of the module and requests to the disks fail.
 # In a guest with fault injection; without it, `plain` only. See run-in-uml.
 #
-# usage: guest-stress.sh plain|faults [OPERATIONS]
+# usage: guest-stress.sh plain|faults [OPERATIONS [ROUNDS]]
 #
 #   OPERATIONS   of checked I/O in each round without faults (default 1500)
+#   ROUNDS       with faults (default 3)
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=guest-lib.sh
@@ -178,7 +179,7 @@ fault_rounds() {
 	create
 	"$BIN/oracle-io" run $dev --journal "$journal" --offset $((36 << 20)) --span $((24 << 20)) --seed 9 --ops 100
 	tolerant=(--tolerate-errors)
-	for round in 1 2 3; do
+	for ((round = 1; round <= repetitions; round++)); do
 		faults_begin "$1"
 		# At its end oracle-io reads what failed writes have left, and believes it: no faults then.
 		(sleep 25 && faults_off) &
@@ -207,7 +208,7 @@ plain) tests=(stress_large_chunks stress_medium_chunks stress_small_chunks) ;;
 faults) tests=(faults_of_memory faults_of_requests faults_of_both) ;;
 *) guest_die "expected plain or faults: see --help" ;;
 esac
-operations=${2:-1500}
+operations=${2:-1500} repetitions=${3:-3}
 TEST_SECONDS=${TEST_SECONDS:-900}
 begin_suite
 [[ ! -e $FAULTS/failslab ]] || faults_off

@@ -61,17 +61,23 @@ build_programs() {
 	exec 9>&-
 }
 
-# suite_command SUITE: how it is started in a guest.
+# suite_command SUITE: how it is started in a guest; at greater length if $long says so.
+long=''
 suite_command() {
 	# A process takes long to start in User Mode Linux, and emulated disks are slow: no file systems.
-	case $1 in
-	lifecycle) echo tests/functional/guest-lifecycle.sh short ;;
-	bad-input) echo tests/functional/guest-bad-input.sh 10 ;;
-	random) echo tests/functional/guest-random.sh ;;
-	powercut) echo tests/functional/guest-powercut.sh 201 ;;
-	stress) echo tests/sanitized/guest-stress.sh plain ;;
-	faults) echo tests/sanitized/guest-stress.sh faults ;;
-	fail-nth) echo tests/sanitized/guest-fail-nth.sh ;;
+	case $1${long:+-long} in
+	lifecycle*) echo tests/functional/guest-lifecycle.sh short ;;
+	bad-input) echo tests/functional/guest-bad-input.sh 3 ;;
+	bad-input-long) echo tests/functional/guest-bad-input.sh 10 ;;
+	random) echo tests/functional/guest-random.sh 1/5 ;;
+	random-long) echo tests/functional/guest-random.sh ;;
+	powercut*) echo tests/functional/guest-powercut.sh 201 ;;
+	stress) echo tests/sanitized/guest-stress.sh plain 300 ;;
+	stress-long) echo tests/sanitized/guest-stress.sh plain 1500 ;;
+	faults) echo tests/sanitized/guest-stress.sh faults 300 1 ;;
+	faults-long) echo tests/sanitized/guest-stress.sh faults 1500 3 ;;
+	fail-nth) echo tests/sanitized/guest-fail-nth.sh 20 ;;
+	fail-nth-long) echo tests/sanitized/guest-fail-nth.sh 60 ;;
 	*) die "unknown suite '$1': see --help" ;;
 	esac
 }
