@@ -89,15 +89,18 @@ static struct dm_ioctl *make_request(const struct operation *operation, char **w
 	snprintf(io->name, sizeof(io->name), "%s", words[0]);
 	if (operation->request == DM_TABLE_LOAD) {
 		if (!words[1] || put_table(io, words[1]))
-			return NULL;
+			goto bad;
 	} else if (operation->request == DM_TARGET_MSG) {
 		struct dm_target_msg *message = (void *)((char *)io + io->data_start);
 
 		if (!words[1])
-			return NULL;
+			goto bad;
 		snprintf(message->message, BUFFER_SIZE / 2, "%s", words[1]);
 	}
 	return io;
+bad:
+	free(io);
+	return NULL;
 }
 
 static int fault_file;

@@ -46,8 +46,8 @@ static void judge_read(const struct op *op)
 }
 
 /*
- * A FLUSH failed because its commit did.  Until one has succeeded, which then has flushed both, what
- * begins from now on must fail (I5).
+ * A FLUSH failed because its commit did.  Until one has succeeded, which then
+ * has flushed both, what begins from now on must fail (I5).
  */
 static struct {
 	u64 tick, cache_flushes, origin_flushes;
@@ -272,12 +272,13 @@ void users_read_all(void)
 	u64 at;
 
 	for (at = 0; at < world.sectors; at += BIG_SECTORS) {
+		u64 left = world.sectors - at;
 		struct op op = {
 			.what = READ,
 			.request = {
 				.opf = REQ_OP_READ,
 				.sector = at,
-				.sectors = (u32)min((u64)BIG_SECTORS, world.sectors - at),
+				.sectors = left < BIG_SECTORS ? (u32)left : BIG_SECTORS,
 			},
 		};
 
