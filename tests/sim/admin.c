@@ -240,7 +240,10 @@ static void break_something(void)
 	case 5:
 		if (!world_may(WORLD_misdirected) || b != &devices.dev[DEV_METADATA])
 			return;
-		f->misdirected_one_in = 4 * rate(rng);
+		if (sim_rng_below(rng, 2))
+			f->misdirected_one_in = 4 * rate(rng);
+		else
+			f->rot_one_in = 1 + (u32)sim_rng_below(rng, 8);
 		break;
 	case 6:
 		if (world_may(WORLD_slow))

@@ -163,6 +163,12 @@ static void do_read(struct backing *b, struct bio *bio)
 	u8 *data = malloc(bytes);
 
 	sim_disk_read(&b->disk, place(b, bio), data, bio_sectors(bio));
+	if (one_in(b->faults.rot_one_in)) {
+		u64 bit = sim_rng_below(&devices.rng, bytes * 8ull);
+
+		sim_log("%s brings a wrong bit %llu", b->bdev.name, (unsigned long long)bit);
+		data[bit / 8] ^= 1u << bit % 8;
+	}
 	sim_bio_copy(bio, 0, data, bytes, true);
 	free(data);
 }

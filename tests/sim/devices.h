@@ -36,6 +36,7 @@ struct device_faults {
 	u32 error_one_in[NR_KINDS];	/* 0: never */
 	u32 slow_one_in;		/* a latency spike */
 	u32 misdirected_one_in;		/* reads and writes that hit another place */
+	u32 rot_one_in;			/* reads that bring a wrong bit, once */
 	u64 bad_start, bad_end;		/* sectors that cannot be read until they are written */
 	bool dead;
 };
