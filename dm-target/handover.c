@@ -70,6 +70,8 @@ static bool same_devices(const struct larder_cache *a, const struct larder_cache
 
 static void take_over(struct larder_cache *c, struct larder_cache *from)
 {
+	/* it has seen nothing of this map yet */
+	larder_policy_detach(c);
 	larder_unload(c);
 	c->map = from->map;
 	c->map.g = &c->geometry;

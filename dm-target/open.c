@@ -316,11 +316,13 @@ static int bring_up(struct larder_cache *c, bool *anew)
 		return err;
 	if (*anew)
 		return load_anew(c);
-	larder_policy_detach(c);
-	err = larder_policy_attach(c);
-	if (err)
-		return err;
-	tell_policy(c);
+	/* after a plain resume the policy knows it all, with what messages have set */
+	if (!c->policy_memory) {
+		err = larder_policy_attach(c);
+		if (err)
+			return err;
+		tell_policy(c);
+	}
 	return activate(c);
 }
 
