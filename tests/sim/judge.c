@@ -216,7 +216,8 @@ static u64 may_be_dirty(struct larder_cache *c, u32 slot)
 	if (word_state(word) != SLOT_VALID || (word & WORD_WRITERS_MASK) ||
 	    has_bit(&c->map.intent_live, group) ||
 	    has_bit(&c->map.intent_wanted, group) ||
-	    in_list(k->setting, k->nr_setting, group) || in_list(k->clearing, k->nr_clearing, group))
+	    in_list(k->setting, k->nr_setting, group) ||
+	    in_list(k->clearing, k->nr_clearing, group))
 		return ~0ull;
 	return slot_dirty(&c->map, slot);
 }
@@ -456,7 +457,8 @@ static void judge_view(enum view which)
 	int rc;
 
 	memset(j.metadata, 0, metadata_bytes());
-	md = metadata_init(j.metadata, devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
+	md = metadata_init(j.metadata,
+			   devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
 	rc = run_operation(&r, metadata_probe_begin(md));
 	if (rc)
 		sim_fail("metadata %s: probe failed with %d", view, rc);
@@ -503,7 +505,8 @@ void judge_visit(void)
 	struct metadata *md;
 
 	memset(j.metadata, 0, metadata_bytes());
-	md = metadata_init(j.metadata, devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
+	md = metadata_init(j.metadata,
+			   devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
 	if (devices.lost_its_way || run_operation(&r, metadata_probe_begin(md)) ||
 	    metadata_found(md) != METADATA_OURS ||
 	    !(le32_to_cpu(metadata_super(md)->flags) & LARDER_SUPER_CLEAN))
