@@ -20,6 +20,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* also for tools that look at single files */
+#ifndef CORE_SIMULATED
+#define CORE_SIMULATED
+#endif
 #include "core/env.h"
 #include "list.h"
 
