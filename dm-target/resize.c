@@ -10,10 +10,13 @@
 
 #include "larder.h"
 
+/* A twin of ours may be at work on the metadata: what looks like damage is then read again. */
+#define SHRUNK_TRIES 5
+
 struct scan {
 	u64 nr_blocks;		/* of the origin now */
 	u64 end;		/* of the furthest block that was ever named */
-	u32 nr_slots;
+	u32 nr_slots;		/* of the cache */
 	unsigned long *beyond;	/* by slot: what it holds now is beyond that */
 };
 
@@ -48,6 +51,7 @@ int larder_check_shrunk(struct larder_cache *c, char **error)
 		.intent = scan_intent,
 		.context = &scan,
 	};
+	u32 tries = SHRUNK_TRIES;
 	bool any;
 	int err;
 
@@ -56,12 +60,15 @@ int larder_check_shrunk(struct larder_cache *c, char **error)
 		*error = "Out of memory";
 		return -ENOMEM;
 	}
-	err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
+	do {
+		bitmap_zero(scan.beyond, scan.nr_slots);
+		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
+	} while (err == -EUCLEAN && --tries);
 	any = find_first_bit(scan.beyond, scan.nr_slots) < scan.nr_slots;
 	vfree(scan.beyond);
-	/* a twin of ours may be at work on it: damage is no reason, only what is found */
-	if (err && err != -EUCLEAN) {
-		*error = "Cannot read the metadata device";
+	if (err) {
+		*error = err == -EUCLEAN ? "Metadata is damaged: it is not known what is cached" :
+					   "Cannot read the metadata device";
 		return err;
 	}
 	if (!any)

@@ -153,6 +153,31 @@ static void manage_reload(void)
 	world.write_back = write_back;
 }
 
+/*
+ * Cut off what the origin lost.  A wrong bit that the constructor read can have hidden what is cached
+ * there: then it is the resume that refuses, and the old size comes back.
+ */
+static void finish_shrinking(u64 sectors)
+{
+	u32 tries = 0;
+	int err;
+
+	world.shrinking_to = sectors;
+	do {
+		err = sim_dm_resume(world.md);
+		if (err == -EINVAL && world.errors_expected) {
+			sim_log("admin: shrinking is refused at last");
+			load_for_sure(world.sectors, world.write_back, world.config.policy);
+			resume_for_sure();
+			world.shrinking_to = 0;
+			return;
+		}
+	} while (try_again("resuming with fewer sectors", err, &tries, NULL));
+	oracle_resize(&world.oracle, sectors, ++world.tick);
+	world.sectors = sectors;
+	world.shrinking_to = 0;
+}
+
 /* Fewer sectors: only as far as nothing is cached beyond; what was there is gone for good. */
 static void manage_shrink(void)
 {
@@ -168,14 +193,26 @@ static void manage_shrink(void)
 	sim_dm_suspend(world.md, false);
 	err = load_table(sectors, world.write_back, world.config.policy, &why);
 	sim_log("admin: shrinking: %d %s", err, why ? why : "");
-	if (!err) {
-		oracle_resize(&world.oracle, sectors, ++world.tick);
-		world.sectors = sectors;
-	} else if (err != -EINVAL && !world.errors_expected) {
+	if (err && err != -EINVAL && !world.errors_expected)
 		sim_fail("shrinking failed with %d (%s)", err, why ? why : "no reason given");
-	}
-	resume_for_sure();
+	if (err)
+		resume_for_sure();
+	else
+		finish_shrinking(sectors);
 	world.users_paused = false;
+}
+
+/* Power went in the middle: whether the end is still there is not known. */
+static void forget_shrinking(void)
+{
+	u64 id;
+
+	if (!world.shrinking_to)
+		return;
+	id = oracle_discard_begin(&world.oracle, world.shrinking_to,
+				  world.sectors - world.shrinking_to, ++world.tick);
+	oracle_discard_end(&world.oracle, id, true, ++world.tick);
+	world.shrinking_to = 0;
 }
 
 static void manage_look(void)
@@ -342,6 +379,7 @@ void admin_round(void *unused)
 	bool detach = world_may(WORLD_detach) && world_one_in(6);
 
 	(void)unused;
+	forget_shrinking();
 	admin_plan_faults();
 	admin_boot();
 	if (world_one_in(3))
@@ -358,8 +396,8 @@ void admin_round(void *unused)
 	users_write_succeeds();
 	if (detach || world.round + 1 == world.config.rounds)
 		admin_detach();
-	else if (clean_stop)
-		stop_in_order();
+	else if (clean_stop || !world_may(WORLD_crashes))
+		stop_in_order();	/* what is not stopped ends in a crash */
 	world.round_over = true;
 	sched_stop();
 }

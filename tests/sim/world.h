@@ -53,6 +53,7 @@ struct world {
 	struct mapped_device *md;
 	bool write_back;	/* by the live table */
 	u64 sectors;		/* of the cached device now */
+	u64 shrinking_to;	/* 0: it is not being made smaller */
 	u64 lately[4];		/* where requests went */
 	u32 users_left;
 	struct wait_queue users_gone;
