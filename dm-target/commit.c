@@ -24,7 +24,7 @@
 
 static bool has_work(struct larder_committer *k)
 {
-	return k->wanted || k->withdraw_all || !list_empty(&k->waiters) ||
+	return k->wanted || k->withdraw_all || k->probe || !list_empty(&k->waiters) ||
 	       !list_empty(&k->intent_waiters) || !list_empty(&k->forgets) || k->destaged;
 }
 
@@ -90,6 +90,7 @@ struct round {
 	struct list_head waiters, intent_waiters, forgets;
 	struct destage_batch *destaged;
 	bool lazy, withdraw_all;
+	bool probe;
 	bool sync_cache, sync_origin;	/* somebody waits for all data on it */
 	unsigned int flush;		/* devices still to be flushed in this round */
 };
@@ -110,6 +111,8 @@ static void round_take(struct larder_cache *c, struct round *r)
 	k->destaged = NULL;
 	r->lazy = k->lazy_wanted;
 	r->withdraw_all = k->withdraw_all;
+	r->probe = k->probe || k->super_failed;
+	k->probe = false;
 	k->wanted = false;
 	k->lazy_wanted = false;
 	k->withdraw_all = false;
@@ -419,7 +422,10 @@ static void round_end(struct larder_cache *c, struct round *r, int err)
 	struct larder_io *io, *next;
 	u32 i;
 
-	WRITE_ONCE(k->failed, err != 0);
+	if (k->failed != (err != 0)) {
+		WRITE_ONCE(k->failed, err != 0);
+		dm_table_event(c->ti->table);
+	}
 	for (i = 0; i < k->nr_setting; i++)
 		hbitmap_set(err ? &c->map.intent_wanted : &c->map.intent_live, k->setting[i]);
 	/* a withdrawal that failed may be durable or not: hold it, and record that again */
@@ -447,6 +453,9 @@ static void round_end(struct larder_cache *c, struct round *r, int err)
 			spin_lock_irq(&k->lock);
 			list_add_tail(&batch->list, &k->forgets);
 			spin_unlock_irq(&k->lock);
+			/* writes that wait for these are refused now */
+			for (i = 0; i < batch->nr; i++)
+				larder_wake(c, slot_block(&c->map.slots[batch->slots[i]]));
 		}
 	}
 	list_for_each_entry_safe(io, next, &r->waiters, list) {
@@ -493,6 +502,10 @@ static int commit_round(struct larder_cache *c)
 	invariant(I4_CLEAN_AFTER_ORIGIN, !cleaned || (r.flush & DEVICE_ORIGIN));
 
 	err = round_write(c, &r);
+	if (!err && r.probe) {
+		err = larder_run_operation(c, metadata_rewrite_begin(c->metadata));
+		k->super_failed = err != 0;
+	}
 	if (err)
 		DMERR_LIMIT("%s: commit failed (%d): writes are refused until one succeeds",
 			    dm_table_device_name(c->ti->table), err);
@@ -553,6 +566,14 @@ void larder_commit_stop(struct larder_cache *c, bool stop)
 	mutex_lock(&c->committer.round);
 	c->committer.stopped = stop;
 	mutex_unlock(&c->committer.round);
+}
+
+int larder_commit_probe(struct larder_cache *c)
+{
+	spin_lock_irq(&c->committer.lock);
+	c->committer.probe = true;
+	spin_unlock_irq(&c->committer.lock);
+	return larder_commit_now(c, false);
 }
 
 int larder_commit_now(struct larder_cache *c, bool stop)

@@ -132,6 +132,20 @@ int larder_find_state(struct larder_cache *c)
 	return err;
 }
 
+/* Is another table's cache on the same metadata device in memory? */
+bool larder_has_twin(struct larder_cache *c)
+{
+	struct larder_cache *other;
+	bool twin = false;
+
+	mutex_lock(&caches_lock);
+	list_for_each_entry(other, &caches, list)
+		twin |= other != c && other->loaded &&
+			other->metadata_dev->bdev == c->metadata_dev->bdev;
+	mutex_unlock(&caches_lock);
+	return twin;
+}
+
 /* Dirty slots of a suspended cache on the same metadata device, this one included. */
 u64 larder_dirty_elsewhere(struct larder_cache *c)
 {

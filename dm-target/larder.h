@@ -8,6 +8,7 @@
  *	target.c	constructor and destructor, suspend and resume, limits
  *	table.c		table line: parsing, exact echo
  *	open.c		metadata: probe, format, load, activation, stop
+ *	passthrough.c	pass-through mode: writes invalidate
  *	resize.c	an origin that has another size than before
  *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
@@ -43,6 +44,8 @@
 enum larder_mode {
 	MODE_WRITE_BACK,
 	MODE_WRITE_THROUGH,
+	MODE_PASS_THROUGH,	/* all I/O goes to the origin, writes drop what is cached of it */
+	NR_MODES,
 };
 
 #define POLICY_ARGS_MAX 32
@@ -51,6 +54,7 @@ struct larder_args {
 	enum larder_mode mode;
 	u32 chunk_sectors;
 	bool discard_passdown;
+	bool metadata2;		/* the word was given: only for LVM to see it again */
 	char policy_name[32];
 	unsigned int nr_policy_args;	/* keys and values */
 	struct {
@@ -69,6 +73,7 @@ enum larder_count {
 	COUNT_MERGE,			/* partly covered grains copied in */
 	COUNT_FILL, COUNT_FILL_DROPPED,
 	COUNT_PROMOTION, COUNT_DEMOTION,
+	COUNT_INVALIDATED,		/* dropped in pass-through mode */
 	COUNT_DESTAGE, COUNT_DESTAGE_SPOILED,	/* blocks; and those written meanwhile */
 	COUNT_ORIGIN_READS, COUNT_ORIGIN_WRITES,	/* bios sent to the origin */
 	COUNT_CACHE_SECTORS_WRITTEN, COUNT_ORIGIN_SECTORS_WRITTEN,
@@ -137,7 +142,9 @@ struct larder_committer {
 	bool wanted;
 	bool lazy_wanted;		/* record fills too */
 	bool withdraw_all;		/* all intents, at a stop */
+	bool probe;			/* write both superblocks, to see whether that works */
 	bool failed;			/* the last commit; writes are refused (I5) */
+	bool super_failed;		/* under round: it was the superblocks, try these again */
 	u64 rounds_begun, rounds_done;
 	wait_queue_head_t done;
 	struct mutex round;		/* one round at a time: worker, suspend */
@@ -244,6 +251,7 @@ static inline struct larder_io *bio_io(struct bio *bio)
 }
 
 /* table.c */
+extern const char *const larder_mode_names[NR_MODES];
 int larder_parse_args(struct larder_args *args, unsigned int argc, char **argv, char **error);
 void larder_free_args(struct larder_args *args);
 
@@ -262,6 +270,7 @@ int larder_claim_metadata(struct larder_cache *c);
 void larder_release_metadata(struct larder_cache *c);
 void larder_forget_cache(struct larder_cache *c);
 int larder_find_state(struct larder_cache *c);
+bool larder_has_twin(struct larder_cache *c);
 u64 larder_dirty_elsewhere(struct larder_cache *c);
 
 /* effects.c: process context */
@@ -284,6 +293,11 @@ blk_status_t larder_transfer_wait(struct larder_transfer *t);
 /* map.c */
 int larder_map(struct dm_target *ti, struct bio *bio);
 int larder_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+void larder_remap(struct bio *bio, struct dm_dev *dev, u64 sector);
+/* Releases the shard's lock; first: the bio comes straight from map(). */
+int larder_write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+			const struct extent *e, bool first, struct larder_shard *sh,
+			unsigned long flags);
 /* Runs a write again that has been accepted before; process context. */
 void larder_write_again(struct larder_cache *c, struct bio *bio);
 void larder_origin_written(struct larder_cache *c, u64 block, bool durable);
@@ -293,6 +307,13 @@ void larder_park(struct larder_cache *c, struct larder_shard *sh, struct larder_
 void larder_wake(struct larder_cache *c, u64 block);
 void larder_run_again(struct larder_cache *c, struct list_head *ios);
 void larder_rerun_worker(struct work_struct *work);
+
+/* passthrough.c */
+int larder_pass_read(struct larder_cache *c, struct bio *bio, struct larder_io *io);
+int larder_pass_write(struct larder_cache *c, struct bio *bio, struct larder_io *io, bool first);
+int larder_check_all_clean(struct larder_cache *c, char **error);
+/* argv: ranges of chunks of the cache device, "N" or "N-M" without M */
+int larder_invalidate(struct larder_cache *c, unsigned int argc, char **argv);
 
 /* dual.c */
 void larder_write_both(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot);
@@ -330,6 +351,8 @@ void larder_commit_forget(struct larder_cache *c, struct larder_forget_batch *ba
 /* Waits until the batch is recorded. */
 void larder_commit_destaged(struct larder_cache *c, struct destage_batch *batch);
 void larder_commit_soon(struct larder_cache *c, bool lazy);
+/* The same, and writes the superblocks, to notice a metadata device that takes no writes. */
+int larder_commit_probe(struct larder_cache *c);
 /* One whole round now; stop: with everything that can be recorded and all intents withdrawn. */
 int larder_commit_now(struct larder_cache *c, bool stop);
 void larder_commit_stop(struct larder_cache *c, bool stop);
@@ -344,6 +367,8 @@ u32 larder_take_slot(struct larder_cache *c);
 void larder_return_slot(struct larder_cache *c, u32 slot);
 void larder_supply_worker(struct work_struct *work);
 void larder_forgotten(struct larder_cache *c, struct larder_forget_batch *batch);
+/* Makes a clean, unused slot FORGETTING; false when it is something else. */
+bool larder_evict(struct larder_cache *c, u32 slot);
 
 /* policies.c */
 int larder_policy_register(const struct policy_ops *ops, struct module *owner);
@@ -352,6 +377,7 @@ int larder_policy_open(struct larder_cache *c);
 void larder_policy_close(struct larder_cache *c);
 int larder_policy_attach(struct larder_cache *c);	/* geometry is known */
 void larder_policy_detach(struct larder_cache *c);
+int larder_policy_set(struct larder_cache *c, const char *key, u64 value);
 enum policy_admit larder_policy_miss(struct larder_cache *c, const struct extent *e, bool write);
 void larder_policy_inserted(struct larder_cache *c, u32 slot, u64 block, bool write);
 void larder_policy_removed(struct larder_cache *c, u32 slot, u64 block, enum policy_removed why);
@@ -365,6 +391,6 @@ int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		   unsigned int maxlen);
 
 /* target.c */
-extern struct target_type larder_target;
+extern struct target_type larder_target, larder_cache_target;
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "larder.h"
 
-static void remap(struct bio *bio, struct dm_dev *dev, u64 sector)
+void larder_remap(struct bio *bio, struct dm_dev *dev, u64 sector)
 {
 	bio_set_dev(bio, dev->bdev);
 	bio->bi_iter.bi_sector = sector;
@@ -14,7 +14,7 @@ static void remap(struct bio *bio, struct dm_dev *dev, u64 sector)
 
 static void remap_to_slot(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot)
 {
-	remap(bio, c->cache_dev, geometry_slot_start(&c->geometry, slot) + e->offset);
+	larder_remap(bio, c->cache_dev, geometry_slot_start(&c->geometry, slot) + e->offset);
 }
 
 static void accept(struct bio *bio, u32 sectors)
@@ -136,7 +136,7 @@ again:
 	count(c, COUNT_READ_MISS);
 	count(c, COUNT_ORIGIN_READS);
 	io->kind = READ_ONCE(c->running) && !c->policy_ops->cleaner ? IO_READ_MISS : IO_PASS;
-	remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
+	larder_remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
 	io->iter = bio->bi_iter;
 	return DM_MAPIO_REMAPPED;
 }
@@ -146,6 +146,8 @@ static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *i
 	struct extent e;
 	u32 slot;
 
+	if (unlikely(c->args.mode == MODE_PASS_THROUGH))
+		return larder_pass_read(c, bio, io);
 	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
 	slot = slotmap_peek(&c->map, e.block);
 	if (slot == SLOT_NONE || !slot_hold_read(&c->map, slot, e.block))
@@ -164,7 +166,7 @@ static int write_to_origin(struct larder_cache *c, struct bio *bio, struct larde
 	io->kind = IO_ORIGIN_WRITE;
 	io->block = e->block;
 	io->write_origin_durable = bio->bi_opf & REQ_FUA;
-	remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
+	larder_remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -264,7 +266,7 @@ static int write_mapped(struct larder_cache *c, struct bio *bio, struct larder_i
 	return DM_MAPIO_SUBMITTED;
 }
 
-static int write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+int larder_write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
 			const struct extent *e, bool first, struct larder_shard *sh,
 			unsigned long flags)
 	__releases(&sh->lock)
@@ -322,7 +324,7 @@ again:
 		fresh = SLOT_NONE;
 	}
 	if (fresh == SLOT_NONE)
-		return write_around(c, bio, io, e, first, sh, flags);
+		return larder_write_around(c, bio, io, e, first, sh, flags);
 	shard_move_on(&c->map, e->block);
 	slot_insert(&c->map, fresh, e->block, whole ? SLOT_VALID : SLOT_FILLING, whole);
 	spin_unlock_irqrestore(&sh->lock, flags);
@@ -351,7 +353,7 @@ static int write_through(struct larder_cache *c, struct bio *bio, struct larder_
 	slot = slotmap_find(&c->map, e->block);
 	if (slot == SLOT_NONE) {
 		count(c, COUNT_WRITE_MISS);
-		return write_around(c, bio, io, e, first, sh, flags);
+		return larder_write_around(c, bio, io, e, first, sh, flags);
 	}
 	group = slot_intent_group(slot);
 	if (!slot_hold_write(&c->map, slot, e->block, true)) {
@@ -384,6 +386,8 @@ static int map_write(struct larder_cache *c, struct bio *bio, struct larder_io *
 
 	if (unlikely(larder_failed(c)))
 		return DM_MAPIO_KILL;
+	if (unlikely(c->args.mode == MODE_PASS_THROUGH))
+		return larder_pass_write(c, bio, io, first);
 	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
 	if (c->args.mode == MODE_WRITE_THROUGH)
 		return write_through(c, bio, io, &e, first);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading of dm-larder: policies first, then the target.
+ * Loading and unloading of dm-larder: policies first, then the target, which
+ * has a second name, so that LVM's cache segment type drives it.
  */
 #include <linux/module.h>
 
 #include "larder.h"
+
+static bool lvm_alias = true;
+module_param(lvm_alias, bool, 0444);
+MODULE_PARM_DESC(lvm_alias, "Be the target \"cache\", too, which LVM drives (default: Y)");
+
+static bool has_alias;
 
 static int __init larder_init(void)
 {
@@ -15,6 +22,10 @@ static int __init larder_init(void)
 	err = dm_register_target(&larder_target);
 	if (err)
 		goto out;
+	if (lvm_alias)
+		has_alias = !dm_register_target(&larder_cache_target);
+	if (lvm_alias && !has_alias)
+		DMWARN("the kernel's own dm-cache is loaded and keeps the target name \"cache\": LVM drives that one; unload it and load this module again to change that");
 	return 0;
 out:
 	larder_policies_exit();
@@ -23,6 +34,8 @@ out:
 
 static void __exit larder_exit(void)
 {
+	if (has_alias)
+		dm_unregister_target(&larder_cache_target);
 	dm_unregister_target(&larder_target);
 	larder_policies_exit();
 }

@@ -344,6 +344,12 @@ int larder_open(struct larder_cache *c)
 		      err == -EUCLEAN ? ": it is damaged, see larder(8), check" : "");
 		return err;
 	}
+	if (c->args.mode == MODE_PASS_THROUGH && atomic64_read(&c->map.nr_dirty)) {
+		DMERR("%s: %lld blocks are dirty: no pass-through mode before they are written back (policy cleaner)",
+		      name_of(c), atomic64_read(&c->map.nr_dirty));
+		larder_release_metadata(c);
+		return -EINVAL;
+	}
 	/* nothing of what was written before counts as flushed (I4) */
 	c->committer.origin_ever_flushed = false;
 	c->committer.cache_flushed = ~0ull;

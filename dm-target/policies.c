@@ -15,12 +15,49 @@
 static DEFINE_MUTEX(policies_lock);
 static LIST_HEAD(policies);
 
-/* Policies as LVM and others call them: "default", "smq" and "mq" mean the host's default. */
-static const char *real_name(const char *name)
+/* LVM cannot pass a policy's name for a cache volume; so the host has a say in what "mq" means. */
+static char default_policy[sizeof_field(struct larder_args, policy_name)] = "s3fifo";
+module_param_string(default_policy, default_policy, sizeof(default_policy), 0644);
+MODULE_PARM_DESC(default_policy, "What policies \"default\", \"smq\" and \"mq\" mean (default: s3fifo)");
+
+/* As LVM and others call whatever is best. */
+static bool means_default(const char *name)
 {
-	if (!strcmp(name, "default") || !strcmp(name, "smq") || !strcmp(name, "mq"))
-		return "s3fifo";
-	return name;
+	return !strcmp(name, "default") || !strcmp(name, "smq") || !strcmp(name, "mq");
+}
+
+static void real_name(const char *name, char *real, size_t size)
+{
+	kernel_param_lock(THIS_MODULE);
+	strscpy(real, means_default(name) ? default_policy : name, size);
+	kernel_param_unlock(THIS_MODULE);
+	/* written to sysfs with a line's end */
+	strim(real);
+	if (!*real || means_default(real))
+		strscpy(real, "s3fifo", size);
+}
+
+/* Settings of dm-cache's old policy: LVM may still pass them on, dm-cache's mq ignores them, too. */
+static bool is_legacy_key(const char *key)
+{
+	static const char *const keys[] = {
+		"sequential_threshold", "random_threshold", "read_promote_adjustment",
+		"write_promote_adjustment", "discard_promote_adjustment",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+/* A setting by the table line or a message; under policy_lock, or before anybody else sees it. */
+int larder_policy_set(struct larder_cache *c, const char *key, u64 value)
+{
+	int err = c->policy_ops->set(&c->policy, key, value);
+
+	return err == -ENOENT && means_default(c->args.policy_name) && is_legacy_key(key) ? 0 : err;
 }
 
 static struct larder_policy_module *find_policy(const char *name)
@@ -85,8 +122,9 @@ static bool get_policy(struct larder_cache *c, const char *name)
 /* Finds the policy that the table line names.  -ENOENT when there is none. */
 int larder_policy_open(struct larder_cache *c)
 {
-	const char *name = real_name(c->args.policy_name);
+	char name[sizeof(c->args.policy_name)];
 
+	real_name(c->args.policy_name, name, sizeof(name));
 	if (get_policy(c, name))
 		return 0;
 	request_module("dm-larder-policy-%s", name);
@@ -156,7 +194,8 @@ int larder_policy_attach(struct larder_cache *c)
 	p->state = memory;
 	err = p->ops->init(p, get_random_u64());
 	for (i = 0; !err && i < c->args.nr_policy_args; i++)
-		err = p->ops->set(p, c->args.policy_args[i].key, c->args.policy_args[i].value);
+		err = larder_policy_set(c, c->args.policy_args[i].key,
+					c->args.policy_args[i].value);
 	spin_lock_irq(&c->policy_lock);
 	c->policy_memory = memory;
 	spin_unlock_irq(&c->policy_lock);

@@ -53,20 +53,34 @@ static void count_pair(void *context, const char *key, u64 value)
 
 static const char *mode_name(const struct larder_cache *c)
 {
-	return c->args.mode == MODE_WRITE_BACK ? "writeback" : "writethrough";
+	return larder_mode_names[c->args.mode];
+}
+
+/* Without its metadata nothing more is to be had from it; what is dirty may still be saved. */
+static bool lost(struct larder_cache *c)
+{
+	return larder_failed(c) && !atomic64_read(&c->map.nr_dirty);
 }
 
 /*
+ * "Fail", or
  * <metadata block size> <used>/<total> <chunk sectors> <used>/<total>
  * <read hits> <read misses> <write hits> <write misses> <demotions>
  * <promotions> <dirty> <#features> <feature>* <#core> <core>* <policy>
  * <#policy args> <policy arg>* <ro|rw> <needs_check|->
+ *
+ * LVM takes a cache that says Fail for one that has nothing to be saved, and
+ * drops it; so it is said of a cache without dirty blocks only.
  */
 static void emit_info(struct larder_cache *c, struct out *o)
 {
 	u64 used = 0, total = 0;
 	unsigned int pairs = 0;
 
+	if (lost(c)) {
+		emit(o, "Fail");
+		return;
+	}
 	metadata_usage(c->metadata, &used, &total);
 	emit(o, "%u %llu/%llu %u %llu/%llu", LARDER_UNIT_SECTORS, used, total,
 	     c->geometry.chunk_sectors, chunks(c, atomic64_read(&c->map.nr_used)),
@@ -76,9 +90,9 @@ static void emit_info(struct larder_cache *c, struct out *o)
 	     larder_sum(c, COUNT_WRITE_MISS));
 	emit(o, " %llu %llu %llu", larder_sum(c, COUNT_DEMOTION),
 	     larder_sum(c, COUNT_PROMOTION), chunks(c, atomic64_read(&c->map.nr_dirty)));
-	emit(o, " %u metadata2 %s", c->args.discard_passdown ? 2 : 3, mode_name(c));
-	if (!c->args.discard_passdown)
-		emit(o, " no_discard_passdown");
+	emit(o, " %u%s %s%s", 1 + c->args.metadata2 + !c->args.discard_passdown,
+	     c->args.metadata2 ? " metadata2" : "", mode_name(c),
+	     c->args.discard_passdown ? "" : " no_discard_passdown");
 	emit(o, " 2 migration_threshold %llu %s", c->args.migration_threshold,
 	     c->args.policy_name);
 	spin_lock_irq(&c->policy_lock);
@@ -89,7 +103,7 @@ static void emit_info(struct larder_cache *c, struct out *o)
 	if (c->policy_memory)
 		c->policy_ops->emit_args(&c->policy, emit_pair, o);
 	spin_unlock_irq(&c->policy_lock);
-	emit(o, " %s -", larder_failed(c) ? "ro" : "rw");
+	emit(o, larder_failed(c) ? " ro needs_check" : " rw -");
 }
 
 void larder_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,
@@ -104,7 +118,7 @@ void larder_status(struct dm_target *ti, status_type_t type, unsigned int flags,
 	case STATUSTYPE_INFO:
 		/* as dm-cache does: a status with flush notices metadata that cannot be written */
 		if (!(flags & DM_STATUS_NOFLUSH_FLAG) && c->loaded && READ_ONCE(c->running))
-			larder_commit_now(c, false);
+			larder_commit_probe(c);
 		emit_info(c, &o);
 		break;
 	case STATUSTYPE_TABLE:
@@ -131,6 +145,7 @@ static const char *const stat_names[] = {
 	[COUNT_FILL_DROPPED] = "fills_dropped",
 	[COUNT_PROMOTION] = "promotions",
 	[COUNT_DEMOTION] = "demotions",
+	[COUNT_INVALIDATED] = "invalidated",
 	[COUNT_DESTAGE] = "destaged_blocks",
 	[COUNT_DESTAGE_SPOILED] = "destaged_but_rewritten",
 	[COUNT_ORIGIN_READS] = "origin_reads",
@@ -202,7 +217,7 @@ static int set_value(struct larder_cache *c, const char *key, const char *text)
 		return 0;
 	}
 	spin_lock_irq(&c->policy_lock);
-	err = c->policy_memory ? c->policy_ops->set(&c->policy, key, value) : -EAGAIN;
+	err = c->policy_memory ? larder_policy_set(c, key, value) : -EAGAIN;
 	spin_unlock_irq(&c->policy_lock);
 	if (err == -ENOENT)
 		DMERR("message: policy %s has no setting \"%s\"", c->policy_ops->name, key);
@@ -212,8 +227,24 @@ static int set_value(struct larder_cache *c, const char *key, const char *text)
 }
 
 /*
+ * LVM drops the layer of an inactive cache that it believes to be write-through
+ * or pass-through without asking; so only a table sets the mode.
+ */
+static int same_mode(struct larder_cache *c, const char *mode)
+{
+	if (!strcmp(mode, mode_name(c)))
+		return 0;
+	DMERR("message: the mode is %s: another one needs a new table (LVM: lvchange --cachemode)",
+	      mode_name(c));
+	return -EPERM;
+}
+
+/*
  *	stats		everything as JSON, without a commit
  *	<key> <value>	a setting of the policy, or migration_threshold
+ *	mode <mode>	refused, unless it is the table's
+ *	invalidate_cblocks <chunk>[-<end>]...
+ *			drops these chunks of the cache device, end not included; pass-through only
  */
 int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
 		   unsigned int maxlen)
@@ -227,8 +258,12 @@ int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		emit_json(c, &o);
 		return 1;
 	}
+	if (argc && !strcmp(argv[0], "invalidate_cblocks"))
+		return larder_invalidate(c, argc - 1, argv + 1);
+	if (argc == 2 && !strcmp(argv[0], "mode"))
+		return same_mode(c, argv[1]);
 	if (argc == 2)
 		return set_value(c, argv[0], argv[1]);
-	DMERR("message: expected \"stats\" or \"<key> <value>\"");
+	DMERR("message: expected \"stats\", \"<key> <value>\" or \"invalidate_cblocks <range>...\"");
 	return -EINVAL;
 }

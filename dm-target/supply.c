@@ -72,8 +72,7 @@ void larder_forgotten(struct larder_cache *c, struct larder_forget_batch *batch)
 	kfree(batch);
 }
 
-/* True when the slot may be forgotten: it is clean and nobody is using it. */
-static bool evict(struct larder_cache *c, u32 slot)
+bool larder_evict(struct larder_cache *c, u32 slot)
 {
 	u64 block = slot_block(&c->map.slots[slot]);
 	struct larder_shard *sh = shard_of(c, block);
@@ -100,7 +99,7 @@ static u32 evict_some(struct larder_cache *c)
 	n = c->policy_ops->victims(&c->policy, slots, want, ktime_get_ns() / NSEC_PER_MSEC);
 	spin_unlock_irq(&c->policy_lock);
 	for (i = 0; i < n; i++) {
-		if (evict(c, slots[i])) {
+		if (larder_evict(c, slots[i])) {
 			batch->slots[batch->nr++] = slots[i];
 		} else {
 			spin_lock_irq(&c->policy_lock);
@@ -124,7 +123,8 @@ void larder_supply_worker(struct work_struct *work)
 	u32 tries, got = 0;
 
 	for (tries = 0; tries < SUPPLY_TRIES && coming(c) < 2 * (s64)wanted(c); tries++) {
-		if (!READ_ONCE(c->running) || c->policy_ops->cleaner)
+		if (!READ_ONCE(c->running) || c->policy_ops->cleaner ||
+		    c->args.mode == MODE_PASS_THROUGH)
 			return;
 		got += evict_some(c);
 	}

@@ -5,9 +5,9 @@
  *	<chunk sectors> <#features> <feature>* <policy> <#policy args> <key value>*
  *
  *	chunk sectors	8..2097152, a multiple of 8
- *	features	writeback | writethrough (default: writeback)
+ *	features	writeback | writethrough | passthrough (default: writeback)
  *			no_discard_passdown	discards end at the cache
- *			metadata2		accepted, means nothing here
+ *			metadata2		accepted and shown again, means nothing
  *	policy		s3fifo, cleaner, or a module dm-larder-policy-NAME;
  *			"default", "smq" and "mq" stand for the host's default
  *	policy args	the policy's own keys, and migration_threshold (accepted
@@ -18,6 +18,12 @@
 #include <linux/slab.h>
 
 #include "larder.h"
+
+const char *const larder_mode_names[NR_MODES] = {
+	[MODE_WRITE_BACK] = "writeback",
+	[MODE_WRITE_THROUGH] = "writethrough",
+	[MODE_PASS_THROUGH] = "passthrough",
+};
 
 struct words {
 	unsigned int argc;
@@ -43,18 +49,24 @@ static int next_number(struct words *w, u64 max, u64 *value)
 
 static int parse_feature(struct larder_args *args, const char *word, bool *mode_given, char **error)
 {
-	if (!strcmp(word, "writeback") || !strcmp(word, "writethrough")) {
+	enum larder_mode mode = 0;
+
+	while (mode < NR_MODES && strcmp(larder_mode_names[mode], word))
+		mode++;
+	if (mode < NR_MODES) {
 		if (*mode_given) {
 			*error = "More than one mode";
 			return -EINVAL;
 		}
 		*mode_given = true;
-		args->mode = !strcmp(word, "writeback") ? MODE_WRITE_BACK : MODE_WRITE_THROUGH;
+		args->mode = mode;
 	} else if (!strcmp(word, "no_discard_passdown")) {
 		args->discard_passdown = false;
-	} else if (strcmp(word, "metadata2")) {
+	} else if (!strcmp(word, "metadata2")) {
+		args->metadata2 = true;
+	} else {
 		*error = "Unknown feature";
-		DMERR("unknown feature \"%s\": expected writeback, writethrough, no_discard_passdown or metadata2",
+		DMERR("unknown feature \"%s\": expected writeback, writethrough, passthrough, no_discard_passdown or metadata2",
 		      word);
 		return -EINVAL;
 	}

@@ -168,6 +168,11 @@ static int construct(struct larder_cache *c, unsigned int argc, char **argv, cha
 	err = larder_probe(c, error);
 	if (err)
 		return err;
+	if (c->args.mode == MODE_PASS_THROUGH) {
+		err = larder_check_all_clean(c, error);
+		if (err)
+			return err;
+	}
 	err = larder_policy_attach(c);
 	if (err)
 		*error = err == -ENOENT ? "Unknown policy argument" :
@@ -285,22 +290,31 @@ static void larder_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	larder_limit_discards(limits, region);
 }
 
-struct target_type larder_target = {
-	.name = "larder",
-	.version = { 1, 0, 0 },
-	.features = DM_TARGET_SINGLETON,
-	.module = THIS_MODULE,
-	.ctr = larder_ctr,
-	.dtr = larder_dtr,
-	.map = larder_map,
-	.end_io = larder_end_io,
-	.presuspend = larder_presuspend,
-	.presuspend_undo = larder_presuspend_undo,
-	.postsuspend = larder_postsuspend,
-	.preresume = larder_preresume,
-	.resume = larder_resume,
-	.status = larder_status,
-	.message = larder_message,
-	.iterate_devices = larder_iterate_devices,
-	.io_hints = larder_io_hints,
-};
+#define LARDER_TARGET(target_name, ...)			\
+{							\
+	.name = target_name,				\
+	.version = { __VA_ARGS__ },			\
+	.features = DM_TARGET_SINGLETON,		\
+	.module = THIS_MODULE,				\
+	.ctr = larder_ctr,				\
+	.dtr = larder_dtr,				\
+	.map = larder_map,				\
+	.end_io = larder_end_io,			\
+	.presuspend = larder_presuspend,		\
+	.presuspend_undo = larder_presuspend_undo,	\
+	.postsuspend = larder_postsuspend,		\
+	.preresume = larder_preresume,			\
+	.resume = larder_resume,			\
+	.status = larder_status,			\
+	.message = larder_message,			\
+	.iterate_devices = larder_iterate_devices,	\
+	.io_hints = larder_io_hints,			\
+}
+
+struct target_type larder_target = LARDER_TARGET("larder", 1, 0, 0);
+
+/*
+ * The same by the name that LVM knows.  It wants at least 2.0 for what it uses
+ * (metadata2, smq); 100 tells people and tools that it is not the kernel's own.
+ */
+struct target_type larder_cache_target = LARDER_TARGET("cache", 2, 100, 0);

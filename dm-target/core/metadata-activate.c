@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What needs a superblock write of its own: activation (a new epoch), the
- * extension of the formatted table, and the orderly stop.
+ * extension of the formatted table, and the orderly stop.  And a rewrite of
+ * both superblocks, only to see whether the device still takes it.
  */
 #include "metadata-internal.h"
 
@@ -106,6 +107,23 @@ struct metadata_op *metadata_activate_begin(struct metadata *md, u64 origin_sect
 		a->who = *who;
 	checkpoint_start(md);
 	return metadata_start(md, &md->op, activate_run);
+}
+
+static int rewrite_run(struct metadata *md, struct metadata_io *io)
+{
+	if (md->op.state)
+		super_written(md);
+	if (md->op.state++ == 2)
+		return METADATA_DONE;
+	super_edit(md);
+	return super_write(md, io);
+}
+
+struct metadata_op *metadata_rewrite_begin(struct metadata *md)
+{
+	if (!md->active)
+		return metadata_refuse(md, &md->op, -ESHUTDOWN);
+	return metadata_start(md, &md->op, rewrite_run);
 }
 
 static u32 extension_pages(const struct metadata *md)

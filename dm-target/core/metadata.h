@@ -182,6 +182,9 @@ struct metadata_op *metadata_checkpoint_begin(struct metadata *md);
 u64 metadata_formatted_slots(const struct metadata *md);
 struct metadata_op *metadata_extend_begin(struct metadata *md);
 
+/* Both superblocks again, as they are: fails when the device does not take them any more. */
+struct metadata_op *metadata_rewrite_begin(struct metadata *md);
+
 /* For status: units in use of the whole device (table, journal, fixed parts), and its size. */
 void metadata_usage(const struct metadata *md, u64 *used_units, u64 *total_units);
 u64 metadata_journal_used(const struct metadata *md);

@@ -201,8 +201,10 @@ void *dm_per_bio_data(struct bio *bio, size_t size);
 struct bio *dm_bio_from_per_bio_data(void *data, size_t size);
 #define dm_table_get_mode(t) ((void)(t), 3u)
 #define dm_table_device_name(t) ((void)(t), "253:0")
+#define dm_table_event(t) ((void)(t))
 
 #define DMERR(f, ...) sim_log("error: " f, ##__VA_ARGS__)
+#define DMWARN(f, ...) sim_log("warning: " f, ##__VA_ARGS__)
 #define DMWARN(f, ...) sim_log("warning: " f, ##__VA_ARGS__)
 #define DMINFO(f, ...) sim_log("info: " f, ##__VA_ARGS__)
 #define DMERR_LIMIT DMERR

@@ -48,7 +48,9 @@ static struct target_type *registered;
 
 int dm_register_target(struct target_type *type)
 {
-	registered = type;
+	/* a second one is the same by another name */
+	if (!registered)
+		registered = type;
 	return 0;
 }
 

@@ -262,6 +262,11 @@ struct module;
 #define MODULE_AUTHOR(x)
 #define MODULE_DESCRIPTION(x)
 #define MODULE_LICENSE(x)
+#define module_param(...)
+#define module_param_string(...)
+#define MODULE_PARM_DESC(...)
+#define kernel_param_lock(module)
+#define kernel_param_unlock(module)
 #define module_init(f) int sim_module_init(void) { return f(); }
 #define module_exit(f) void sim_module_exit(void) { f(); }
 int sim_module_init(void);
@@ -274,6 +279,8 @@ u64 get_random_u64(void);
 void get_random_bytes(void *bytes, size_t n);
 int kstrtou64(const char *text, unsigned int base, u64 *value);
 ssize_t strscpy(char *to, const char *from, size_t size);
+char *strim(char *text);
+#define sizeof_field(type, field) sizeof(((type *)0)->field)
 int vscnprintf(char *to, size_t size, const char *format, va_list args);
 #define clamp_t(t, v, low, high) min_t(t, max_t(t, v, low), high)
 

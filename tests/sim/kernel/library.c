@@ -51,6 +51,15 @@ ssize_t strscpy(char *to, const char *from, size_t size)
 	return n < size ? (ssize_t)n : -E2BIG;
 }
 
+char *strim(char *text)
+{
+	size_t n = strlen(text);
+
+	while (n && strchr(" \t\n", text[n - 1]))
+		text[--n] = '\0';
+	return text + strspn(text, " \t\n");
+}
+
 int vscnprintf(char *to, size_t size, const char *format, va_list args)
 {
 	int n;
