@@ -121,7 +121,8 @@ static: ## Include rule, sparse, cppcheck, clang's analyzer, shellcheck
 ##  Install (DESTDIR, PREFIX and KERNELRELEASE are honoured)
 
 .PHONY: install
-install: install-modules install-tools ## The module for the running kernel, the tool and its man pages
+install: install-modules install-tools ## Everything: the module for the running kernel, the tool, what LVM needs
+	$(Q)$(MAKE) --no-print-directory install-lvm
 
 .PHONY: install-modules
 install-modules: modules-native
@@ -132,6 +133,13 @@ install-modules: modules-native
 install-tools: tools
 	$(Q)$(MAKE) --no-print-directory -C userland install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
+LVM_MAKE = $(MAKE) --no-print-directory -C lvm-integration DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) \
+	BINDIR=$(BINDIR) KERNELRELEASE=$(KERNELRELEASE)
+
+.PHONY: install-lvm
+install-lvm: install-tools ## What lets LVM drive it (Documentation/lvm.md); after the module
+	$(Q)$(LVM_MAKE) install
+
 .PHONY: install-dkms
 install-dkms: ## The sources, for DKMS: afterwards `dkms install dm-larder/VERSION`
 	$(Q)dir=$(DESTDIR)/usr/src/dm-larder-$(VERSION) && rm -rf "$$dir" && \
@@ -139,10 +147,13 @@ install-dkms: ## The sources, for DKMS: afterwards `dkms install dm-larder/VERSI
 	find dm-target policy \( -name '*.[ch]' -o -name Kbuild \) | cpio --quiet -pd "$$dir"
 
 .PHONY: uninstall
-uninstall: ## Removes what install put there
+uninstall: ## Removes what install put there, unless a cache is in use (FORCE=1: nevertheless)
+	$(Q)$(LVM_MAKE) check-uninstall
+	$(Q)$(LVM_MAKE) uninstall
 	$(Q)rm -f $(MODULES_DIR)/extra/dm-larder*.ko $(MODULES_DIR)/extra/dm-larder*.ko.[gxz]*
 	$(Q)test -n "$(DESTDIR)" || depmod -a $(KERNELRELEASE)
 	$(Q)$(MAKE) --no-print-directory -C userland uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(Q)$(LVM_MAKE) initramfs
 
 .PHONY: clean
 clean: ## Removes what was built here (caches in ~/.cache/dm-larder stay)
