@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dispatch.h"
 #include "larder.h"
 #include "progress.h"
 
@@ -142,7 +143,7 @@ static const struct old_name *find_old_name(const char *path)
 
 static int run_by_old_name(int argc, char **argv)
 {
-	int i;
+	int i, code;
 
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (strcmp(argv[i], "--version") && strcmp(argv[i], "-V"))
@@ -150,7 +151,8 @@ static int run_by_old_name(int argc, char **argv)
 		puts(OLD_VERSION " (dm-larder " LARDER_VERSION ")");
 		return EXIT_OK;
 	}
-	return run_command(old_name->command, argc, argv);
+	code = dispatch_to_stock(old_name->name, argc, argv);
+	return code >= 0 ? code : run_command(old_name->command, argc, argv);
 }
 
 int main(int argc, char **argv)
