@@ -215,6 +215,42 @@ static void forget_shrinking(void)
 	world.shrinking_to = 0;
 }
 
+/* Nothing dirty is needed, and users go on writing: it may be refused at any step. */
+static void manage_pass_through(void)
+{
+	const char *why;
+	char line[200], text[200];
+	u32 n;
+	int err;
+
+	if (!world_may(WORLD_modes))
+		return;
+	load_for_sure(world.sectors, false, "cleaner");
+	resume_for_sure();
+	for (n = 0; n < 20 && atomic64_read(&world_cache()->map.nr_dirty); n++)
+		sim_sleep_ns(50000000);
+	snprintf(line, sizeof(line), "metadata cache origin %u 1 passthrough smq 0",
+		 world.config.chunk_sectors);
+	err = sim_dm_load(world.md, world.sectors, line, &why);
+	sim_log("admin: pass-through: %d %s", err, why ? why : "");
+	if (err && err != -EINVAL && !world.errors_expected)
+		sim_fail("pass-through failed with %d (%s)", err, why ? why : "no reason given");
+	if (!err) {
+		err = sim_dm_resume(world.md);
+		sim_log("admin: resuming in pass-through: %d", err);
+		for (n = (u32)world_below(6); !err && n; n--) {
+			u64 chunk = world_below(8);
+
+			sim_sleep_ns(world_below(50000000));
+			snprintf(line, sizeof(line), "invalidate_cblocks %llu-%llu",
+				 (unsigned long long)chunk, (unsigned long long)chunk + 2);
+			sim_dm_message(world.md, line, text, sizeof(text));
+		}
+	}
+	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	resume_for_sure();
+}
+
 static void manage_look(void)
 {
 	char text[4096];
@@ -228,7 +264,10 @@ static void manage_look(void)
 
 static void manage(void)
 {
-	switch (world_below(8)) {
+	switch (world_below(9)) {
+	case 8:
+		manage_pass_through();
+		break;
 	case 0: case 1:
 		manage_suspend();
 		break;
