@@ -2,11 +2,11 @@
 /*
  * larder check: is the metadata device whole, and what does it hold?
  */
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 
-#include "image.h"
+#include "dump.h"
+#include "options.h"
 #include "output.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -16,12 +16,9 @@ static const char help[] =
 	"\n"
 	"Reads the metadata of a cache (a block device, or a file with a copy of it) and reports\n"
 	"every damage. Writes nothing. A cache in use can be checked, but may change meanwhile.\n"
-	"\n"
-	"  -q, --quiet    print nothing, just set the exit code\n"
-	"  --json         print one JSON object\n"
-	"  --activation   damage that does not keep the cache from starting (one of the two\n"
-	"                 superblocks) is reported, but counts as sound: for checks that run\n"
-	"                 before each start; always so as cache_check\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
 	"The options of cache_check are accepted: --clear-needs-check-flag, for which there is no\n"
 	"flag to be cleared; --super-block-only, --skip-mappings, --skip-hints, --skip-discards,\n"
@@ -37,6 +34,23 @@ struct check {
 	bool json;
 	bool activation;
 	struct image image;
+};
+
+#define AT(member) offsetof(struct check, member)
+static const struct tool_option options[] = {
+	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing, just set the exit code" },
+	{ "json", 0, NULL, take_flag, AT(json), "print one JSON object" },
+	{ "activation", 0, NULL, take_flag, AT(activation),
+	  "damage that does not keep the cache from starting (one of the two superblocks) is "
+	  "reported, but counts as sound: for checks that run before each start; always so as "
+	  "cache_check" },
+	{ "ignore-non-fatal-errors", 0, NULL, take_flag, AT(activation), NULL },
+	{ "clear-needs-check-flag", 0, NULL, take_nothing, 0, NULL },
+	{ "super-block-only", 0, NULL, take_nothing, 0, NULL },
+	{ "skip-mappings", 0, NULL, take_nothing, 0, NULL },
+	{ "skip-hints", 0, NULL, take_nothing, 0, NULL },
+	{ "skip-discards", 0, NULL, take_nothing, 0, NULL },
+	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
 static const char *const severity_names[] = { "note", "damage, spare", "damage" };
@@ -142,29 +156,17 @@ static void print_text(const struct check *check, int verdict)
 
 static void add_contents(struct json_object *o, const struct image *image)
 {
-	const struct larder_superblock *sb = metadata_super(image->md);
 	const struct image_totals *t = &image->totals;
 	const struct geometry *g = &image->geometry;
-	char uuid[37], policy[33];
 
-	add_string(o, "uuid", uuid_text(sb->header.uuid, uuid));
-	add_number(o, "version", le32_to_cpu(sb->version));
-	add_number(o, "generation", metadata_generation(image->md));
-	add_number(o, "epoch", le64_to_cpu(sb->epoch));
-	add_bool(o, "clean_stop", le32_to_cpu(sb->flags) & LARDER_SUPER_CLEAN);
-	add_string(o, "last_mode", mode_name(sb->last_mode));
-	add_string(o, "last_policy", policy_text(sb, policy));
-	add_number(o, "chunk_sectors", g->chunk_sectors);
-	add_number(o, "block_sectors", g->block_sectors);
-	add_number(o, "grain_sectors", g->grain_sectors);
-	add_number(o, "origin_sectors", g->origin_sectors);
+	add_identity(o, image);
+	add_sizes(o, image);
 	add_number(o, "slots", g->nr_slots);
 	add_number(o, "slots_used", t->slots_used);
 	add_number(o, "slots_dirty", t->slots_dirty);
 	add_number(o, "grains_valid", t->grains_valid);
 	add_number(o, "grains_dirty", t->grains_dirty);
 	add_number(o, "dirty_sectors", t->dirty_sectors);
-	add_number(o, "journal_blocks", g->journal_blocks);
 	if (!image->nr_damages[SEVERITY_DAMAGE])
 		add_number(o, "journal_blocks_to_replay", metadata_journal_used(image->md));
 	add_number(o, "intent_pages", t->intent_pages);
@@ -213,44 +215,12 @@ static void print_json(const struct check *check, int verdict)
 
 static int parse(struct check *check, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "activation", no_argument, NULL, 'a' },
-		{ "ignore-non-fatal-errors", no_argument, NULL, 'a' },
-		{ "clear-needs-check-flag", no_argument, NULL, 'n' },
-		{ "super-block-only", no_argument, NULL, 'n' },
-		{ "skip-mappings", no_argument, NULL, 'n' },
-		{ "skip-hints", no_argument, NULL, 'n' },
-		{ "skip-discards", no_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	int code;
 
 	/* LVM runs it before each start */
 	check->activation = called_by_old_name();
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "q", options, NULL)) != -1) {
-		switch (c) {
-		case 'q':
-			check->quiet = true;
-			break;
-		case 'j':
-			check->json = true;
-			break;
-		case 'a':
-			check->activation = true;
-			break;
-		case 'n':
-			break;
-		default:
-			return wrong_usage("unknown option '%s'", argv[optind - 1]);
-		}
-	}
-	if (argc - optind != 1)
-		return wrong_usage("expected one device, got %d", argc - optind);
-	check->path = argv[optind];
-	return 0;
+	code = parse_options(options, check, argc, argv);
+	return code ? code : one_operand("device", &check->path, argc, argv);
 }
 
 static int judge(struct check *check)
@@ -302,5 +272,7 @@ const struct command command_check = {
 	.name = "check",
 	.summary = "is the metadata of a cache whole, and what does it hold",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_check,
 };

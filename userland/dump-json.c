@@ -11,19 +11,37 @@
 
 #define LL(n) ((unsigned long long)(n))
 
-static void add_super(struct json_object *o, const struct image *image)
+void add_identity(struct json_object *o, const struct image *image)
 {
 	const struct larder_superblock *sb = metadata_super(image->md);
 	char uuid[37], policy[33];
 
-	add_number(o, "version", le32_to_cpu(sb->version));
 	add_string(o, "uuid", uuid_text(sb->header.uuid, uuid));
-	add_bool(o, "complete", dump_complete(image));
-	add_bool(o, "clean_stop", le32_to_cpu(sb->flags) & LARDER_SUPER_CLEAN);
+	add_number(o, "version", le32_to_cpu(sb->version));
 	add_number(o, "generation", metadata_generation(image->md));
 	add_number(o, "epoch", le64_to_cpu(sb->epoch));
+	add_bool(o, "clean_stop", le32_to_cpu(sb->flags) & LARDER_SUPER_CLEAN);
 	add_string(o, "last_mode", mode_name(sb->last_mode));
 	add_string(o, "last_policy", policy_text(sb, policy));
+}
+
+void add_sizes(struct json_object *o, const struct image *image)
+{
+	const struct geometry *g = &image->geometry;
+
+	add_number(o, "chunk_sectors", g->chunk_sectors);
+	add_number(o, "block_sectors", g->block_sectors);
+	add_number(o, "grain_sectors", g->grain_sectors);
+	add_number(o, "origin_sectors", g->origin_sectors);
+	add_number(o, "journal_blocks", g->journal_blocks);
+}
+
+static void add_super(struct json_object *o, const struct image *image)
+{
+	const struct larder_superblock *sb = metadata_super(image->md);
+
+	add_identity(o, image);
+	add_bool(o, "complete", dump_complete(image));
 	add_number(o, "compat", le64_to_cpu(sb->compat));
 	add_number(o, "ro_compat", le64_to_cpu(sb->ro_compat));
 	add_number(o, "incompat", le64_to_cpu(sb->incompat));
@@ -36,17 +54,13 @@ static void add_geometry(struct json_object *o, const struct image *image)
 {
 	const struct geometry *g = &image->geometry;
 
-	add_number(o, "chunk_sectors", g->chunk_sectors);
-	add_number(o, "block_sectors", g->block_sectors);
-	add_number(o, "grain_sectors", g->grain_sectors);
+	add_sizes(o, image);
 	add_number(o, "nr_slots", g->nr_slots);
-	add_number(o, "origin_sectors", g->origin_sectors);
 	add_number(o, "cache_sectors", g->cache_sectors);
 	add_number(o, "metadata_units", g->metadata_units);
 	add_number(o, "dw_start", g->dw_start);
 	add_number(o, "dw_pages", g->dw_pages);
 	add_number(o, "journal_start", g->journal_start);
-	add_number(o, "journal_blocks", g->journal_blocks);
 	add_number(o, "table_start", g->table_start);
 	add_number(o, "table_pages", g->table_pages);
 	add_number(o, "formatted_pages", image->nr_pages);

@@ -2,12 +2,12 @@
 /*
  * larder dump: the metadata as text.
  */
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <stdio.h>
 
 #include "dump.h"
+#include "options.h"
 #include "output.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -16,13 +16,9 @@ static const char help[] =
 	"usage: larder dump [--format xml|larder|json] [-o FILE [--force]] DEVICE\n"
 	"\n"
 	"Writes the metadata of a cache as text, journal included. Changes nothing on the device.\n"
-	"\n"
-	"  --format xml     (default) what cache_dump writes for dm-cache, as far as whole chunks\n"
-	"                   are cached, for cache_restore; everything else in a comment behind it\n"
-	"  --format larder  our own XML alone: each slot with its exact grains\n"
-	"  --format json    the same as one JSON object\n"
-	"  -o, --output     write to FILE instead of stdout; FILE must not exist\n"
-	"  --force          ... or may be replaced\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
 	"Of damaged metadata, what can be read is dumped, the damage is told on stderr, and the exit\n"
 	"code is 1. Others: 0 complete, 64 wrong usage, 65 not a dm-larder cache, 66 cannot be\n"
@@ -45,50 +41,37 @@ struct dump {
 	struct image image;
 };
 
-static int parse_format(struct dump *dump, const char *name)
+static int take_format(const struct tool_option *option, void *member, const char *name)
 {
-	for (dump->format = 0; dump->format < ARRAY_SIZE(formats); dump->format++)
-		if (!strcmp(formats[dump->format].name, name))
+	unsigned int *format = member;
+
+	for (*format = 0; *format < ARRAY_SIZE(formats); (*format)++)
+		if (!strcmp(formats[*format].name, name))
 			return 0;
 	return wrong_usage("unknown format '%s': xml, larder or json", name);
 }
 
+#define AT(member) offsetof(struct dump, member)
+static const struct tool_option options[] = {
+	{ "format", 0, "FORMAT", take_format, AT(format),
+	  "xml (default): what cache_dump writes for dm-cache, as far as whole chunks are cached, "
+	  "for cache_restore; everything else in a comment behind it. larder: our own XML alone: "
+	  "each slot with its exact grains. json: the same as one JSON object" },
+	{ "output", 'o', "FILE", take_text, AT(output),
+	  "write to FILE instead of stdout; FILE must not exist" },
+	{ "force", 0, NULL, take_flag, AT(force), "... or may be replaced" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
 static int parse(struct dump *dump, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, 'f' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "force", no_argument, NULL, 'F' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c, code;
+	int code = parse_options(options, dump, argc, argv);
 
-	optind = 1;
-	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			code = parse_format(dump, optarg);
-			if (code)
-				return code;
-			break;
-		case 'o':
-			dump->output = optarg;
-			break;
-		case 'F':
-			dump->force = true;
-			break;
-		case ':':
-			return wrong_usage("option '%s' needs a value", argv[optind - 1]);
-		default:
-			return wrong_usage("unknown option '%s'", argv[optind - 1]);
-		}
-	}
+	if (code)
+		return code;
 	if (dump->force && !dump->output)
 		return wrong_usage("--force means nothing without -o");
-	if (argc - optind != 1)
-		return wrong_usage("expected one device, got %d", argc - optind);
-	dump->path = argv[optind];
-	return 0;
+	return one_operand("device", &dump->path, argc, argv);
 }
 
 static void tell_damages(const struct image *image)
@@ -159,5 +142,7 @@ const struct command command_dump = {
 	.name = "dump",
 	.summary = "the metadata of a cache as XML or JSON",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_dump,
 };

@@ -13,6 +13,11 @@ void dump_xml(const struct image *image, FILE *out);	/* as cache_dump, with ours
 void dump_larder(const struct image *image, FILE *out);	/* ours alone */
 void dump_json(const struct image *image, FILE *out);
 
+/* What is said of a cache wherever JSON is made: the superblock's fields, and the geometry's. */
+struct json_object;
+void add_identity(struct json_object *o, const struct image *image);
+void add_sizes(struct json_object *o, const struct image *image);
+
 struct chunk {
 	u64 origin;		/* chunk of the origin */
 	bool dirty;

@@ -26,10 +26,14 @@ enum exit_code {
 	EXIT_NO_PERMISSION = 77,
 };
 
+struct tool_option;
+
 struct command {
 	const char *name;
 	const char *summary;
-	const char *help;
+	const char *help;			/* up to the list of options */
+	const struct tool_option *options;	/* see options.h; NULL: help has them all */
+	const char *after_options;		/* the rest of the help; may be NULL */
 	int (*run)(int argc, char **argv);
 };
 

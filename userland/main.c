@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "dispatch.h"
-#include "larder.h"
+#include "options.h"
 #include "progress.h"
 
 static const struct command *const commands[] = {
@@ -122,7 +122,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (strcmp(argv[i], "--help") && strcmp(argv[i], "-h"))
 			continue;
-		fputs(command->help, stdout);
+		print_command_help(command);
 		return EXIT_OK;
 	}
 	opterr = 0;

@@ -2,9 +2,9 @@
 /*
  * larder metadata-size: how large must a metadata device be?
  */
-#include <getopt.h>
 #include <stdio.h>
 
+#include "options.h"
 #include "sizes.h"
 
 #define JOURNAL_WANTED	1024u	/* 4 MiB */
@@ -16,15 +16,9 @@ static const char help[] =
 	"\n"
 	"Says how large the metadata device of a cache should be: for blocks as small as they can\n"
 	"be, and a journal of 4 MiB. Less will do: the cache then uses larger blocks.\n"
-	"\n"
-	"  --block-size SIZE       chunk size of the cache, as in the table line\n"
-	"  --device-size SIZE      size of the cache device\n"
-	"  --nr-blocks NUMBER      instead of both: chunks of the cache, not divided into blocks\n"
-	"  --minimum               the least that a cache starts with\n"
-	"  --max-hint-width BYTES  accepted and ignored: hints have 4 bytes, which are counted\n"
-	"  -u, --unit UNIT         of the answer: b, s (the default: sectors), k, m, g (of 1024),\n"
-	"                          K, M, G (of 1000)\n"
-	"  -n, --numeric-only      print the number alone\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
 	"SIZE is in sectors, or has a unit: b, s, k, m, g, t, p, K, M, G, T, P.\n"
 	"Exit code: 0, or 64 wrong usage, impossible sizes.\n";
@@ -120,63 +114,56 @@ struct question {
 	const struct unit *unit;
 };
 
-enum { OPT_BLOCK = 256, OPT_DEVICE, OPT_NUMBER, OPT_HINT, OPT_MINIMUM };
+static int take_number(const struct tool_option *option, void *member, const char *text)
+{
+	u64 *number = member;
+	char *end;
 
-static int parse_option(struct question *q, int c, char **argv)
+	return parse_number(text, number, &end) && !*end && *number ? 0 :
+	       wrong_usage("'%s' is no number of blocks", text);
+}
+
+static int take_width(const struct tool_option *option, void *member, const char *text)
 {
 	u64 width;
 	char *end;
 
-	switch (c) {
-	case OPT_BLOCK:
-		return parse_size(optarg, &q->block_sectors) ? 0 :
-		       wrong_usage("'%s' is no size of a block", optarg);
-	case OPT_DEVICE:
-		return parse_size(optarg, &q->device_sectors) ? 0 :
-		       wrong_usage("'%s' is no size of a device", optarg);
-	case OPT_NUMBER:
-		return parse_number(optarg, &q->nr_blocks, &end) && !*end && q->nr_blocks ? 0 :
-		       wrong_usage("'%s' is no number of blocks", optarg);
-	case OPT_HINT:
-		return parse_number(optarg, &width, &end) && !*end && width <= HINT_WIDTH_MAX ? 0 :
-		       wrong_usage("'%s' is no width of a hint, up to 128", optarg);
-	case OPT_MINIMUM:
-		q->minimum = true;
-		return 0;
-	case 'n':
-		q->numeric = true;
-		return 0;
-	case 'u':
-		q->unit = find_unit(optarg);
-		return q->unit ? 0 : wrong_usage("unknown unit '%s'", optarg);
-	case ':':
-		return wrong_usage("option '%s' needs a value", argv[optind - 1]);
-	default:
-		return wrong_usage("unknown option '%s'", argv[optind - 1]);
-	}
+	return parse_number(text, &width, &end) && !*end && width <= HINT_WIDTH_MAX ? 0 :
+	       wrong_usage("'%s' is no width of a hint, up to 128", text);
 }
+
+static int take_unit(const struct tool_option *option, void *member, const char *text)
+{
+	const struct unit *unit = find_unit(text);
+
+	*(const struct unit **)member = unit;
+	return unit ? 0 : wrong_usage("unknown unit '%s'", text);
+}
+
+#define AT(member) offsetof(struct question, member)
+static const struct tool_option options[] = {
+	{ "block-size", 0, "SIZE", take_size, AT(block_sectors),
+	  "chunk size of the cache, as in the table line" },
+	{ "device-size", 0, "SIZE", take_size, AT(device_sectors), "size of the cache device" },
+	{ "nr-blocks", 0, "NUMBER", take_number, AT(nr_blocks),
+	  "instead of both: chunks of the cache, not divided into blocks" },
+	{ "minimum", 0, NULL, take_flag, AT(minimum), "the least that a cache starts with" },
+	{ "max-hint-width", 0, "BYTES", take_width, 0,
+	  "accepted and ignored: hints have 4 bytes, which are counted" },
+	{ "unit", 'u', "UNIT", take_unit, AT(unit),
+	  "of the answer: b, s (the default: sectors), k, m, g (of 1024), K, M, G (of 1000)" },
+	{ "numeric-only", 'n', NULL, take_flag, AT(numeric), "print the number alone" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
 
 static int parse(struct question *q, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "block-size", required_argument, NULL, OPT_BLOCK },
-		{ "device-size", required_argument, NULL, OPT_DEVICE },
-		{ "nr-blocks", required_argument, NULL, OPT_NUMBER },
-		{ "max-hint-width", required_argument, NULL, OPT_HINT },
-		{ "minimum", no_argument, NULL, OPT_MINIMUM },
-		{ "numeric-only", no_argument, NULL, 'n' },
-		{ "unit", required_argument, NULL, 'u' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c, code = 0;
+	int code = parse_options(options, q, argc, argv);
 
-	optind = 1;
-	while (!code && (c = getopt_long(argc, argv, ":nu:", options, NULL)) != -1)
-		code = parse_option(q, c, argv);
+	if (!code)
+		code = no_operand(argc, argv);
 	if (code)
 		return code;
-	if (argc > optind)
-		return wrong_usage("unexpected argument '%s'", argv[optind]);
 	if (q->nr_blocks && !q->block_sectors && !q->device_sectors)
 		return 0;
 	if (!q->nr_blocks && q->block_sectors && q->device_sectors)
@@ -228,5 +215,7 @@ const struct command command_metadata_size = {
 	.name = "metadata-size",
 	.summary = "how large a metadata device should be",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_metadata_size,
 };

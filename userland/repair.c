@@ -3,15 +3,14 @@
  * larder repair: salvages damaged metadata into another device, and reports
  * what is lost.
  */
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "options.h"
 #include "output.h"
 #include "progress.h"
 #include "salvage.h"
-#include "sizes.h"
 
 #define LL(n) ((unsigned long long)(n))
 
@@ -21,22 +20,11 @@ static const char help[] =
 	"Reads the damaged metadata of a cache that is not active, and writes all of it that can be\n"
 	"relied upon to another device or file. The input is not changed: keep it. No mapping is\n"
 	"ever guessed; what is lost is reported.\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
-	"  -i, --input DEVICE    the damaged metadata\n"
-	"  -o, --output DEVICE   where the repaired metadata goes; a file that does not exist is made\n"
-	"  --accept-loss         exit with 0 even if blocks are missing that may be dirty\n"
-	"  --keep-uncertain      keep what may be out of date because a part of the journal is lost.\n"
-	"                        Such blocks may show old data: for looking, not for using\n"
-	"  --wiped               unit 0 was wiped or overwritten by accident, and no cache has used\n"
-	"                        the slots since: superblock B counts\n"
-	"  --chunk-size, --cache-size, --origin-size, --metadata-size SIZE\n"
-	"                        when both superblocks are lost: sizes of a chunk, the cache device,\n"
-	"                        the origin, and the metadata device when the cache was made (if\n"
-	"                        that has changed); in sectors, or with a unit: k, m, g, t.\n"
-	"                        --origin-size alone corrects that of the superblock\n"
-	"  --json                print one JSON object\n"
-	"  -q, --quiet           print nothing but errors\n"
-	"\n"
+	"SIZE is in sectors, or has a unit: k, m, g, t.\n"
 	"Exit code: 0 repaired, 1 dirty blocks may be missing from what was written, or there is\n"
 	"nothing to be salvaged, 64 wrong usage, 65 not a dm-larder cache, 66 the input cannot be\n"
 	"opened or is in use, 71 no memory, 73 the output cannot be opened, is in use or too small,\n"
@@ -54,92 +42,43 @@ struct repair {
 	struct build build;
 };
 
-enum {
-	OPT_ACCEPT = 256,
-	OPT_KEEP,
-	OPT_WIPED,
-	OPT_CHUNK,
-	OPT_CACHE,
-	OPT_ORIGIN,
-	OPT_METADATA,
-	OPT_JSON,
+#define AT(member) offsetof(struct repair, member)
+static const struct tool_option options[] = {
+	{ "input", 'i', "DEVICE", take_text, AT(input), "the damaged metadata" },
+	{ "output", 'o', "DEVICE", take_text, AT(output),
+	  "where the repaired metadata goes; a file that does not exist is made" },
+	{ "accept-loss", 0, NULL, take_flag, AT(accept_loss),
+	  "exit with 0 even if blocks are missing that may be dirty" },
+	{ "keep-uncertain", 0, NULL, take_flag, AT(salvage.options.keep_uncertain),
+	  "keep what may be out of date because a part of the journal is lost. Such blocks may show "
+	  "old data: for looking, not for using" },
+	{ "wiped", 0, NULL, take_flag, AT(salvage.options.wiped),
+	  "unit 0 was wiped or overwritten by accident, and no cache has used the slots since: "
+	  "superblock B counts" },
+	{ "chunk-size", 0, "SIZE", take_size, AT(salvage.options.chunk_sectors),
+	  "when both superblocks are lost: of a chunk" },
+	{ "cache-size", 0, "SIZE", take_size, AT(salvage.options.cache_sectors),
+	  "... of the cache device" },
+	{ "origin-size", 0, "SIZE", take_size, AT(salvage.options.origin_sectors),
+	  "... of the origin; by itself, corrects that of the superblock" },
+	{ "metadata-size", 0, "SIZE", take_size, AT(salvage.options.metadata_sectors),
+	  "... of the metadata device when the cache was made, if that has changed" },
+	{ "json", 0, NULL, take_flag, AT(json), "print one JSON object" },
+	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing but errors" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
 };
-
-static int take_size(const char *text, u64 *sectors)
-{
-	return parse_size(text, sectors) ? 0 : wrong_usage("'%s' is no size", text);
-}
-
-static int parse_option(struct repair *r, int c, char **argv)
-{
-	struct salvage_options *o = &r->salvage.options;
-
-	switch (c) {
-	case 'i':
-		r->input = optarg;
-		return 0;
-	case 'o':
-		r->output = optarg;
-		return 0;
-	case 'q':
-		r->quiet = true;
-		progress_quiet();
-		return 0;
-	case OPT_ACCEPT:
-		r->accept_loss = true;
-		return 0;
-	case OPT_KEEP:
-		o->keep_uncertain = true;
-		return 0;
-	case OPT_WIPED:
-		o->wiped = true;
-		return 0;
-	case OPT_CHUNK:
-		return take_size(optarg, &o->chunk_sectors);
-	case OPT_CACHE:
-		return take_size(optarg, &o->cache_sectors);
-	case OPT_ORIGIN:
-		return take_size(optarg, &o->origin_sectors);
-	case OPT_METADATA:
-		return take_size(optarg, &o->metadata_sectors);
-	case OPT_JSON:
-		r->json = true;
-		return 0;
-	case ':':
-		return wrong_usage("option '%s' needs a value", argv[optind - 1]);
-	default:
-		return wrong_usage("unknown option '%s'", argv[optind - 1]);
-	}
-}
 
 static int parse(struct repair *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "input", required_argument, NULL, 'i' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "accept-loss", no_argument, NULL, OPT_ACCEPT },
-		{ "keep-uncertain", no_argument, NULL, OPT_KEEP },
-		{ "wiped", no_argument, NULL, OPT_WIPED },
-		{ "chunk-size", required_argument, NULL, OPT_CHUNK },
-		{ "cache-size", required_argument, NULL, OPT_CACHE },
-		{ "origin-size", required_argument, NULL, OPT_ORIGIN },
-		{ "metadata-size", required_argument, NULL, OPT_METADATA },
-		{ "json", no_argument, NULL, OPT_JSON },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c, code = 0;
+	int code = parse_options(options, r, argc, argv);
 
-	optind = 1;
-	while (!code && (c = getopt_long(argc, argv, ":i:o:q", options, NULL)) != -1)
-		code = parse_option(r, c, argv);
-	if (code)
-		return code;
-	if (argc > optind)
-		return wrong_usage("unexpected argument '%s'", argv[optind]);
-	if (!r->input || !r->output)
-		return wrong_usage("expected -i DEVICE and -o DEVICE");
-	return 0;
+	if (!code)
+		code = no_operand(argc, argv);
+	if (!code && (!r->input || !r->output))
+		code = wrong_usage("expected -i DEVICE and -o DEVICE");
+	if (r->quiet)
+		progress_quiet();
+	return code;
 }
 
 /* --- report --- */
@@ -349,5 +288,7 @@ const struct command command_repair = {
 	.name = "repair",
 	.summary = "salvages damaged metadata into another device",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_repair,
 };

@@ -4,13 +4,13 @@
  *
  * The XML is read as a whole before the first byte is written.
  */
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <sys/random.h>
 
 #include "../dm-target/core/metadata-internal.h"
 #include "dump.h"
+#include "options.h"
 #include "output.h"
 #include "progress.h"
 #include "restore.h"
@@ -24,103 +24,55 @@ static const char help[] =
 	"Makes the metadata of a cache from XML: as `larder dump` writes it, or as cache_dump writes\n"
 	"it for a dm-cache, which so becomes a dm-larder. All of the XML is read and judged before\n"
 	"anything is written; what DEVICE held is lost then.\n"
-	"\n"
-	"  -i, --input FILE         the XML; - is stdin\n"
-	"  -o, --output DEVICE      the metadata device, or a file; one that does not exist is made\n"
-	"  --origin-size SIZE       of the cached device, for XML of a dm-cache, which does not say it;\n"
-	"                           without, it is taken to end with the last block that is cached,\n"
-	"                           and the next start of the cache puts it right. In sectors, or\n"
-	"                           with a unit: k, m, g, t\n"
-	"  --omit-clean-shutdown    the dm-cache was not stopped in order: all that it holds is dirty\n"
-	"  --without-hints          leave out the hints of the policy\n"
-	"  --incomplete             XML of damaged metadata will do, though dirty blocks may be missing\n"
-	"  --force                  overwrite a file system or something else that is not a cache's\n"
-	"  --metadata-version 1|2   accepted and ignored, as there is one format here\n"
-	"  --json                   print one JSON object\n"
-	"  -q, --quiet              print nothing but errors\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
 	"Exit code: 0 done, 1 the XML is refused, 64 wrong usage, 66 FILE cannot be opened, 71 no\n"
 	"memory, 73 DEVICE cannot be opened, is in use, too small or holds something else, 74 I/O\n"
 	"error, 77 no permission.\n";
 
-enum {
-	OPT_ORIGIN = 256,
-	OPT_UNCLEAN,
-	OPT_NO_HINTS,
-	OPT_INCOMPLETE,
-	OPT_FORCE,
-	OPT_VERSION,
-	OPT_JSON,
-};
-
-static int parse_option(struct restore *r, int c, char **argv)
+static int take_version(const struct tool_option *option, void *member, const char *text)
 {
-	switch (c) {
-	case 'i':
-		r->input = optarg;
-		return 0;
-	case 'o':
-		r->output = optarg;
-		return 0;
-	case 'q':
-		r->quiet = true;
-		progress_quiet();
-		return 0;
-	case OPT_ORIGIN:
-		return parse_size(optarg, &r->origin_sectors) ? 0 :
-		       wrong_usage("'%s' is no size of the origin", optarg);
-	case OPT_UNCLEAN:
-		r->unclean = true;
-		return 0;
-	case OPT_NO_HINTS:
-		r->without_hints = true;
-		return 0;
-	case OPT_INCOMPLETE:
-		r->incomplete = true;
-		return 0;
-	case OPT_FORCE:
-		r->force = true;
-		return 0;
-	case OPT_VERSION:
-		return !strcmp(optarg, "1") || !strcmp(optarg, "2") ? 0 :
-		       wrong_usage("the metadata version is 1 or 2, not '%s'", optarg);
-	case OPT_JSON:
-		r->json = true;
-		return 0;
-	case ':':
-		return wrong_usage("option '%s' needs a value", argv[optind - 1]);
-	default:
-		return wrong_usage("unknown option '%s'", argv[optind - 1]);
-	}
+	return !strcmp(text, "1") || !strcmp(text, "2") ? 0 :
+	       wrong_usage("the metadata version is 1 or 2, not '%s'", text);
 }
+
+#define AT(member) offsetof(struct restore, member)
+static const struct tool_option options[] = {
+	{ "input", 'i', "FILE", take_text, AT(input), "the XML; - is stdin" },
+	{ "output", 'o', "DEVICE", take_text, AT(output),
+	  "the metadata device, or a file; one that does not exist is made" },
+	{ "origin-size", 0, "SIZE", take_size, AT(origin_sectors),
+	  "of the cached device, for XML of a dm-cache, which does not say it; without, it is taken "
+	  "to end with the last block that is cached, and the next start of the cache puts it "
+	  "right. In sectors, or with a unit: k, m, g, t" },
+	{ "omit-clean-shutdown", 0, NULL, take_flag, AT(unclean),
+	  "the dm-cache was not stopped in order: all that it holds is dirty" },
+	{ "without-hints", 0, NULL, take_flag, AT(without_hints),
+	  "leave out the hints of the policy" },
+	{ "incomplete", 0, NULL, take_flag, AT(incomplete),
+	  "XML of damaged metadata will do, though dirty blocks may be missing" },
+	{ "force", 0, NULL, take_flag, AT(force),
+	  "overwrite a file system or something else that is not a cache's" },
+	{ "metadata-version", 0, "1|2", take_version, 0,
+	  "accepted and ignored, as there is one format here" },
+	{ "json", 0, NULL, take_flag, AT(json), "print one JSON object" },
+	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing but errors" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
 
 static int parse(struct restore *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "input", required_argument, NULL, 'i' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "origin-size", required_argument, NULL, OPT_ORIGIN },
-		{ "omit-clean-shutdown", no_argument, NULL, OPT_UNCLEAN },
-		{ "without-hints", no_argument, NULL, OPT_NO_HINTS },
-		{ "incomplete", no_argument, NULL, OPT_INCOMPLETE },
-		{ "force", no_argument, NULL, OPT_FORCE },
-		{ "metadata-version", required_argument, NULL, OPT_VERSION },
-		{ "json", no_argument, NULL, OPT_JSON },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c, code = 0;
+	int code = parse_options(options, r, argc, argv);
 
-	optind = 1;
-	while (!code && (c = getopt_long(argc, argv, ":i:o:q", options, NULL)) != -1)
-		code = parse_option(r, c, argv);
-	if (code)
-		return code;
-	if (argc > optind)
-		return wrong_usage("unexpected argument '%s'", argv[optind]);
-	if (!r->input || !r->output)
-		return wrong_usage("expected -i FILE and -o DEVICE");
-	return 0;
+	if (!code)
+		code = no_operand(argc, argv);
+	if (!code && (!r->input || !r->output))
+		code = wrong_usage("expected -i FILE and -o DEVICE");
+	if (r->quiet)
+		progress_quiet();
+	return code;
 }
 
 static int refuse(const struct restore *r, const char *why)
@@ -180,7 +132,7 @@ static int choose_geometry(struct restore *r)
 	}
 }
 
-static int convert(struct restore *r)
+int restore_convert(struct restore *r)
 {
 	struct larder_superblock *sb = &r->build.super;
 	struct image *image = &r->image;
@@ -240,7 +192,7 @@ static int accept(struct restore *r)
 	if (!r->larder && !r->stock.seen)
 		return refuse(r, "neither <superblock> nor <larder> is in it");
 	if (!r->larder)
-		return convert(r);
+		return restore_convert(r);
 	if (!r->layout)
 		return refuse(r, "<larder> without <geometry> and <layout>");
 	if (!r->complete && !r->incomplete)
@@ -252,7 +204,7 @@ static int accept(struct restore *r)
 }
 
 /* What the slots say together: blocks in two slots, beyond the origin. */
-static int judge(struct restore *r)
+int restore_judge(struct restore *r)
 {
 	struct image *image = &r->image;
 	int code = judge_slots(image);
@@ -331,7 +283,7 @@ static int restore(struct restore *r)
 	if (!code)
 		code = accept(r);
 	if (!code)
-		code = judge(r);
+		code = restore_judge(r);
 	if (!code)
 		code = judge_target(r);
 	if (!code) {
@@ -367,5 +319,7 @@ const struct command command_restore = {
 	.name = "restore",
 	.summary = "makes the metadata of a cache from XML",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_restore,
 };

@@ -3,11 +3,11 @@
  * larder status: what a running cache does, as a table or as JSON.
  */
 #include <ctype.h>
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 
 #include "kernel.h"
+#include "options.h"
 #include "output.h"
 #include "status-line.h"
 
@@ -18,8 +18,9 @@ static const char help[] =
 	"\n"
 	"Shows what an active cache does. NAME is what `dmsetup ls` shows, VG/LV, or the path of a\n"
 	"block device. Needs root. Does not make the cache commit.\n"
-	"\n"
-	"  --json   print one JSON object\n"
+	"\n";
+
+static const char after_options[] =
 	"\n"
 	"Exit code: 0 the cache is well, 1 it has failed (or is read-only, or needs a check),\n"
 	"64 wrong usage, 65 no cache, 66 no such device, 69 no device mapper, 77 no permission.\n";
@@ -28,6 +29,12 @@ struct status {
 	struct cache_target target;
 	struct status_line line;
 	struct json_object *stats;	/* NULL when the target has none */
+	bool json;
+};
+
+static const struct tool_option options[] = {
+	{ "json", 0, NULL, take_flag, offsetof(struct status, json), "print one JSON object" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
 static const char *health(const struct status *s)
@@ -188,7 +195,7 @@ static struct json_object *parse_stats(const char *text)
 	return o;
 }
 
-static int show(struct status *s, bool json)
+static int show(struct status *s)
 {
 	const char *wrong = status_line_parse(&s->line, s->target.status);
 	int code;
@@ -199,7 +206,7 @@ static int show(struct status *s, bool json)
 		return EXIT_IO;
 	}
 	s->stats = parse_stats(s->target.stats);
-	if (json)
+	if (s->json)
 		print_json(s);
 	else
 		print_text(s);
@@ -210,25 +217,16 @@ static int show(struct status *s, bool json)
 
 static int run_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct status status = { .stats = NULL };
-	bool json = false;
-	int c, code;
+	const char *name;
+	int code = parse_options(options, &status, argc, argv);
 
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j')
-			return wrong_usage("unknown option '%s'", argv[optind - 1]);
-		json = true;
-	}
-	if (argc - optind != 1)
-		return wrong_usage("expected one name, got %d", argc - optind);
-	code = cache_target_read(&status.target, argv[optind]);
 	if (!code)
-		code = show(&status, json);
+		code = one_operand("name", &name, argc, argv);
+	if (!code)
+		code = cache_target_read(&status.target, name);
+	if (!code)
+		code = show(&status);
 	cache_target_free(&status.target);
 	return code;
 }
@@ -237,5 +235,7 @@ const struct command command_status = {
 	.name = "status",
 	.summary = "what an active cache does",
 	.help = help,
+	.options = options,
+	.after_options = after_options,
 	.run = run_status,
 };
