@@ -136,27 +136,6 @@ static int write_table(const struct build *b, struct target *t)
 	return code;
 }
 
-static void fill_super(struct build *b)
-{
-	const struct geometry *g = &b->image->geometry;
-	struct larder_superblock *sb = &b->super;
-
-	sb->chunk_sectors = cpu_to_le32(g->chunk_sectors);
-	sb->block_sectors = cpu_to_le32(g->block_sectors);
-	sb->grain_sectors = cpu_to_le32(g->grain_sectors);
-	sb->nr_slots = cpu_to_le64(g->nr_slots);
-	sb->origin_sectors = cpu_to_le64(g->origin_sectors);
-	sb->cache_sectors = cpu_to_le64(g->cache_sectors);
-	sb->metadata_units = cpu_to_le64(g->metadata_units);
-	sb->dw_start = cpu_to_le64(g->dw_start);
-	sb->dw_pages = cpu_to_le32(g->dw_pages);
-	sb->journal_blocks = cpu_to_le32(g->journal_blocks);
-	sb->journal_start = cpu_to_le64(g->journal_start);
-	sb->table_start = cpu_to_le64(g->table_start);
-	sb->table_pages = cpu_to_le64(g->table_pages);
-	sb->formatted_pages = cpu_to_le64(b->image->nr_pages);
-}
-
 /* The unit that the generation belongs into. */
 static int write_super(struct build *b, struct target *t, u64 generation)
 {
@@ -187,7 +166,8 @@ int build_write(struct build *b, struct target *t)
 	struct geometry judged;
 	int code;
 
-	fill_super(b);
+	geometry_to_super(g, &b->super);
+	b->super.formatted_pages = cpu_to_le64(b->image->nr_pages);
 	/* whatever led here: the kernel must be able to start it */
 	if (core_broken(!geometry_from_super(&judged, &b->super, t->units)))
 		return EXIT_DAMAGED;

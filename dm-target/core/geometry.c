@@ -26,6 +26,23 @@ static u32 grain_sectors_for(u32 block_sectors)
 	return grain;
 }
 
+void geometry_to_super(const struct geometry *g, struct larder_superblock *sb)
+{
+	sb->chunk_sectors = cpu_to_le32(g->chunk_sectors);
+	sb->block_sectors = cpu_to_le32(g->block_sectors);
+	sb->grain_sectors = cpu_to_le32(g->grain_sectors);
+	sb->nr_slots = cpu_to_le64(g->nr_slots);
+	sb->origin_sectors = cpu_to_le64(g->origin_sectors);
+	sb->cache_sectors = cpu_to_le64(g->cache_sectors);
+	sb->metadata_units = cpu_to_le64(g->metadata_units);
+	sb->dw_start = cpu_to_le64(g->dw_start);
+	sb->dw_pages = cpu_to_le32(g->dw_pages);
+	sb->journal_blocks = cpu_to_le32(g->journal_blocks);
+	sb->journal_start = cpu_to_le64(g->journal_start);
+	sb->table_start = cpu_to_le64(g->table_start);
+	sb->table_pages = cpu_to_le64(g->table_pages);
+}
+
 void geometry_set_origin(struct geometry *g, u64 origin_sectors)
 {
 	g->origin_sectors = origin_sectors;

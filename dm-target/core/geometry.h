@@ -67,6 +67,9 @@ enum geometry_error geometry_choose(struct geometry *g, u32 chunk_sectors, u64 o
 bool geometry_from_super(struct geometry *g, const struct larder_superblock *sb,
 			 u64 metadata_units);
 
+/* The fields that geometry_from_super() reads; the others are left alone. */
+void geometry_to_super(const struct geometry *g, struct larder_superblock *sb);
+
 /* The origin was resized (only metadata_activate() may, everything else stays). */
 void geometry_set_origin(struct geometry *g, u64 origin_sectors);
 

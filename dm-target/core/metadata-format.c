@@ -21,19 +21,7 @@ static void build_super(struct larder_superblock *sb, const struct geometry *g, 
 	sb->version = cpu_to_le32(LARDER_FORMAT_VERSION);
 	sb->flags = cpu_to_le32(LARDER_SUPER_CLEAN);
 	sb->compat = cpu_to_le64(LARDER_COMPAT_HINTS);
-	sb->chunk_sectors = cpu_to_le32(g->chunk_sectors);
-	sb->block_sectors = cpu_to_le32(g->block_sectors);
-	sb->grain_sectors = cpu_to_le32(g->grain_sectors);
-	sb->nr_slots = cpu_to_le64(g->nr_slots);
-	sb->origin_sectors = cpu_to_le64(g->origin_sectors);
-	sb->cache_sectors = cpu_to_le64(g->cache_sectors);
-	sb->metadata_units = cpu_to_le64(g->metadata_units);
-	sb->dw_start = cpu_to_le64(g->dw_start);
-	sb->dw_pages = cpu_to_le32(g->dw_pages);
-	sb->journal_blocks = cpu_to_le32(g->journal_blocks);
-	sb->journal_start = cpu_to_le64(g->journal_start);
-	sb->table_start = cpu_to_le64(g->table_start);
-	sb->table_pages = cpu_to_le64(g->table_pages);
+	geometry_to_super(g, sb);
 	sb->tail_seq = cpu_to_le64(1);
 	if (who) {
 		sb->metadata_identity = cpu_to_le64(who->metadata);

@@ -23,19 +23,7 @@ static u64 lvm_units(u64 cache_sectors, u32 chunk)
 static void to_super(const struct geometry *g, struct larder_superblock *sb)
 {
 	memset(sb, 0, sizeof(*sb));
-	sb->chunk_sectors = cpu_to_le32(g->chunk_sectors);
-	sb->block_sectors = cpu_to_le32(g->block_sectors);
-	sb->grain_sectors = cpu_to_le32(g->grain_sectors);
-	sb->nr_slots = cpu_to_le64(g->nr_slots);
-	sb->origin_sectors = cpu_to_le64(g->origin_sectors);
-	sb->cache_sectors = cpu_to_le64(g->cache_sectors);
-	sb->metadata_units = cpu_to_le64(g->metadata_units);
-	sb->dw_start = cpu_to_le64(g->dw_start);
-	sb->dw_pages = cpu_to_le32(g->dw_pages);
-	sb->journal_blocks = cpu_to_le32(g->journal_blocks);
-	sb->journal_start = cpu_to_le64(g->journal_start);
-	sb->table_start = cpu_to_le64(g->table_start);
-	sb->table_pages = cpu_to_le64(g->table_pages);
+	geometry_to_super(g, sb);
 }
 
 static void check_chosen(const struct geometry *g, u32 chunk, u64 origin, u64 cache, u64 units)
