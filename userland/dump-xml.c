@@ -63,7 +63,7 @@ bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk)
 	return true;
 }
 
-static void write_base64(FILE *out, u32 hint)
+void dump_base64(FILE *out, u32 hint)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -94,7 +94,7 @@ static void write_mappings(const struct image *image, FILE *out, u64 nr_chunks)
 		if (!whole_chunk(image, i, &chunk))
 			continue;
 		fprintf(out, "    <hint cache_block=\"%llu\" data=\"", LL(i));
-		write_base64(out, chunk.hint);
+		dump_base64(out, chunk.hint);
 		fputs("\"/>\n", out);
 	}
 	fputs("  </hints>\n", out);

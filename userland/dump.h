@@ -18,6 +18,9 @@ struct json_object;
 void add_identity(struct json_object *o, const struct image *image);
 void add_sizes(struct json_object *o, const struct image *image);
 
+/* A hint as dm-cache's XML has it. */
+void dump_base64(FILE *out, u32 hint);
+
 struct chunk {
 	u64 origin;		/* chunk of the origin */
 	bool dirty;

@@ -38,11 +38,13 @@ struct command {
 };
 
 extern const struct command command_check;
+extern const struct command command_convert;
 extern const struct command command_dump;
 extern const struct command command_metadata_size;
 extern const struct command command_repair;
 extern const struct command command_restore;
 extern const struct command command_status;
+extern const struct command command_writeback;
 
 /* Called as cache_check and so on, by what expects the tools of dm-cache. */
 bool called_by_old_name(void);

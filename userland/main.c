@@ -15,11 +15,13 @@
 
 static const struct command *const commands[] = {
 	&command_check,
+	&command_convert,
 	&command_dump,
 	&command_metadata_size,
 	&command_repair,
 	&command_restore,
 	&command_status,
+	&command_writeback,
 };
 
 /* What LVM and people call the tools of dm-cache; make install makes links. */
@@ -32,6 +34,7 @@ static const struct old_name {
 	{ "cache_metadata_size", &command_metadata_size },
 	{ "cache_repair", &command_repair },
 	{ "cache_restore", &command_restore },
+	{ "cache_writeback", &command_writeback },
 };
 
 /*

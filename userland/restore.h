@@ -50,5 +50,12 @@ struct restore {
 
 /* 0, or an exit code after a message; nothing is written. */
 int restore_parse(struct restore *r);
+/*
+ * restore.c: what r->stock says, as image and build for a device of
+ * r->target.units; input and output are only names then.
+ */
+int restore_convert(struct restore *r);
+/* Blocks in two slots, or beyond the origin. */
+int restore_judge(struct restore *r);
 
 #endif

@@ -108,7 +108,7 @@ void target_close(struct target *t, bool ok)
 int target_write(struct target *t, u64 unit, u32 nr_units, const void *buffer)
 {
 	size_t left = (size_t)nr_units * LARDER_UNIT_SIZE;
-	off_t at = (off_t)(unit * LARDER_UNIT_SIZE);
+	off_t at = (off_t)((t->base + unit) * LARDER_UNIT_SIZE);
 	const u8 *from = buffer;
 
 	while (left) {

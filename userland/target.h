@@ -14,6 +14,7 @@ struct target {
 	int fd;			/* -1: does not exist yet, see target_create() */
 	const char *path;
 	u64 units;		/* 0: does not exist yet */
+	u64 base;		/* units of the device that are not ours, in front */
 	struct stat st;
 	bool created;		/* by us: taken away again unless it becomes complete */
 };
