@@ -290,6 +290,12 @@ static u32 rate(struct sim_rng *rng)
 	return 2 + (u32)sim_rng_below(rng, 1u << (2 + sim_rng_below(rng, 8)));
 }
 
+static u32 error_rate(struct sim_rng *rng)
+{
+	/* always: a device that reads but does not write, for instance */
+	return world.config.rare && !sim_rng_below(rng, 4) ? 1 : rate(rng);
+}
+
 static void break_something(void)
 {
 	struct sim_rng *rng = &world.fault_rng;
@@ -300,7 +306,7 @@ static void break_something(void)
 	case 0: case 1: case 2:
 		if (!world_may(WORLD_errors))
 			return;
-		f->error_one_in[sim_rng_below(rng, NR_KINDS)] = rate(rng);
+		f->error_one_in[sim_rng_below(rng, NR_KINDS)] = error_rate(rng);
 		break;
 	case 3:
 		if (!world_may(WORLD_bad_sectors))
@@ -322,8 +328,10 @@ static void break_something(void)
 			f->rot_one_in = 1 + (u32)sim_rng_below(rng, 8);
 		break;
 	case 6:
-		if (world_may(WORLD_slow))
-			f->slow_one_in = rate(rng);
+		if (!world_may(WORLD_slow))
+			return;
+		f->slow_one_in = rate(rng);
+		f->slow_ns = world.config.rare ? sim_rng_below(rng, 1ull << 33) : 0;
 		return;
 	default:
 		if (!world_may(WORLD_memory))

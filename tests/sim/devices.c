@@ -223,8 +223,11 @@ void sim_disk_submit(struct bio *bio)
 	if (b == &devices.dev[DEV_ORIGIN] && bio_sectors(bio) && bio_op(bio) != REQ_OP_READ &&
 	    devices.origin_changes)
 		devices.origin_changes(bio->bi_iter.bi_sector, bio_sectors(bio));
-	if (one_in(b->faults.slow_one_in))
+	if (one_in(b->faults.slow_one_in)) {
 		latency *= 100;
+		if (b->faults.slow_ns)
+			latency += sim_random() % b->faults.slow_ns;
+	}
 	list_add_tail(&bio->link, &b->in_flight);
 	event(bio, "begins");
 	if (kind_of(bio) == KIND_FLUSH) {
@@ -236,7 +239,7 @@ void sim_disk_submit(struct bio *bio)
 	sched_at(sim_now() + latency, "endio", finish_io, bio, true);
 }
 
-static void hand_in(struct backing *b)
+void devices_hand_in(const struct backing *b, struct sim_disk *disk)
 {
 	struct bio *bio;
 
@@ -248,18 +251,19 @@ static void hand_in(struct backing *b)
 			continue;
 		data = malloc(bytes);
 		sim_bio_copy(bio, 0, data, bytes, false);
-		sim_disk_in_flight(&b->disk, bio->bi_iter.bi_sector, data, bytes / SIM_SECTOR);
+		sim_disk_in_flight(disk, bio->bi_iter.bi_sector, data, bytes / SIM_SECTOR);
 		free(data);
 	}
-	INIT_LIST_HEAD(&b->in_flight);
 }
 
 static void crash(struct sim_rng *rng, bool host_only)
 {
 	u32 i;
 
-	for (i = 0; i < NR_DEVICES; i++)
-		hand_in(&devices.dev[i]);
+	for (i = 0; i < NR_DEVICES; i++) {
+		devices_hand_in(&devices.dev[i], &devices.dev[i].disk);
+		INIT_LIST_HEAD(&devices.dev[i].in_flight);
+	}
 	for (i = 0; i < NR_DEVICES; i++) {
 		/* a drive is switched off once */
 		if (i == DEV_CACHE && devices.topology == ONE_SSD)

@@ -35,6 +35,7 @@ enum topology {
 struct device_faults {
 	u32 error_one_in[NR_KINDS];	/* 0: never */
 	u32 slow_one_in;		/* a latency spike */
+	u64 slow_ns;			/* ... of up to so much, beside the usual one */
 	u32 misdirected_one_in;		/* reads and writes that hit another place */
 	u32 rot_one_in;			/* reads that bring a wrong bit, once */
 	u64 bad_start, bad_end;		/* sectors that cannot be read until they are written */
@@ -81,6 +82,8 @@ void devices_free(void);
 void devices_crash(struct sim_rng *rng);
 /* The host dies, the drives keep their power. */
 void devices_host_crash(struct sim_rng *rng);
+/* The writes in flight, to this disk or a copy of it, before it crashes. */
+void devices_hand_in(const struct backing *b, struct sim_disk *disk);
 void devices_no_faults(void);
 
 #endif

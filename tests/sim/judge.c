@@ -22,6 +22,7 @@
 
 #define FLUSHES_MAX 64
 #define CUT_ONE_IN 6		/* writes to the metadata device: how a power cut goes there */
+#define READ_ONE_IN 12		/* of these: all that could be read then */
 #define COPIES_EVERY 32		/* events: then all copies are compared */
 
 static struct judge {
@@ -37,6 +38,7 @@ static struct judge {
 	void *metadata, *map;
 	size_t map_bytes;
 	u32 one_in;		/* of the metadata writes is judged */
+	struct oracle oracle;	/* scratch: of what a power cut leaves */
 	struct sim_disk cut[NR_DEVICES];
 	struct sim_domain cut_ssd;
 } j;
@@ -67,6 +69,7 @@ void judge_free(void)
 
 	for (i = 0; i < FLUSHES_MAX; i++)
 		free(j.flush[i].grains);
+	oracle_free(&j.oracle);
 	free(j.sure);
 	free(j.allowed);
 	free(j.now);
@@ -117,9 +120,11 @@ static void cut_power(void)
 	for (i = 0; i < NR_DEVICES; i++) {
 		if (!shared || i == DEV_ORIGIN)
 			sim_disk_clone(&j.cut[i], &devices.dev[i].disk);
+		devices_hand_in(&devices.dev[i], &j.cut[i]);
+	}
+	for (i = 0; i < NR_DEVICES; i++)
 		if (!shared || i != DEV_CACHE)
 			sim_disk_crash(&j.cut[i], &rng, SIM_MOOD_ANY);
-	}
 }
 
 static void end_cut(void)
@@ -299,33 +304,42 @@ void judge_before_crash(void)
 		j.flush[i].id = 0;
 }
 
+struct reader {
+	const struct slotmap *map;
+	enum view view;
+};
+
 /* What a read would find, without one, which would change what is in the cache. */
 static int read_through(void *context, u64 sector, void *buffer)
 {
-	const struct slotmap *map = context;
+	const struct reader *r = context;
+	const struct slotmap *map = r->map;
 	u64 block = geometry_block_of(map->g, sector);
 	u32 slot = slotmap_find(map, block), offset = sector - geometry_block_start(map->g, block);
 
 	if (slot != SLOT_NONE && word_state(slot_word(map, slot)) != SLOT_FORGETTING &&
 	    (slot_valid(map, slot) >> (offset >> map->g->grain_shift) & 1))
-		read_sectors(DEV_CACHE, NOW, geometry_slot_start(map->g, slot) + offset, buffer, 1);
+		read_sectors(DEV_CACHE, r->view, geometry_slot_start(map->g, slot) + offset, buffer,
+			     1);
 	else
-		read_sectors(DEV_ORIGIN, NOW, sector, buffer, 1);
+		read_sectors(DEV_ORIGIN, r->view, sector, buffer, 1);
 	return 0;
 }
 
 void judge_after_boot(void)
 {
 	struct larder_cache *c = loaded_cache();
+	struct reader reader = { .view = NOW };
 	const char *wrong;
 	u64 block;
 
 	if (!c || devices.lost_its_way)
 		return;
+	reader.map = &c->map;
 	compare_copies(&c->map, NOW);
 	/* not when a resize has been cut short: the oracle knows the longer device already */
 	wrong = world.oracle.sectors != world.sectors ? NULL :
-		oracle_check_all(&world.oracle, read_through, &c->map, ++world.tick);
+		oracle_check_all(&world.oracle, read_through, &reader, ++world.tick);
 	if (wrong)
 		sim_fail("after the crash: %s", wrong);
 	dirty_now(c);
@@ -442,6 +456,21 @@ static void take_map(struct reading *r, const struct geometry *g)
 	r->intents = calloc(r->map.nr_pages, sizeof(*r->intents));
 }
 
+/* What users would find after a power cut, as after a crash that happens. */
+static void judge_reads(const struct slotmap *map)
+{
+	struct reader reader = { .map = map, .view = CUT };
+	const char *wrong;
+
+	if (map->g->origin_sectors != world.sectors || world.oracle.sectors != world.sectors)
+		return;
+	oracle_copy(&j.oracle, &world.oracle);
+	oracle_crash(&j.oracle, world.tick + 1);
+	wrong = oracle_check_all(&j.oracle, read_through, &reader, world.tick + 2);
+	if (wrong)
+		sim_fail("after a power cut: %s", wrong);
+}
+
 static void judge_view(enum view which)
 {
 	struct metadata_visitor visitor = {
@@ -481,6 +510,8 @@ static void judge_view(enum view which)
 		sim_fail("metadata %s: block %llu is in two slots, or where it cannot be", view,
 			 (unsigned long long)block);
 	compare_copies(&r.map, which);
+	if (which == CUT && sim_rng_below(&world.judge_rng, READ_ONE_IN) == 0)
+		judge_reads(&r.map);
 }
 
 static int ignore_entry(void *context, u32 slot, const struct larder_entry *entry)
@@ -527,7 +558,8 @@ void judge_metadata(void *unused)
 		judge_view(NOW);
 		judge_view(DURABLE);
 	}
-	if (sim_chance(CUT_ONE_IN)) {
+	/* a recovery writes little, and seldom is a crash in the midst of it */
+	if (sim_chance(CUT_ONE_IN) || !loaded_cache()) {
 		cut_power();
 		judge_view(CUT);
 		end_cut();

@@ -726,6 +726,28 @@ void oracle_free(struct oracle *o)
 	memset(o, 0, sizeof(*o));
 }
 
+static void *copy_array(void *to, const void *from, size_t nr, size_t size)
+{
+	to = resize_array(to, nr, size);
+	memcpy(to, from, nr * size);
+	return to;
+}
+
+void oracle_copy(struct oracle *to, const struct oracle *from)
+{
+	struct oracle old = *to;
+
+	*to = *from;
+	to->versions_room = from->nr_versions;
+	to->unflushed_room = from->nr_unflushed;
+	to->ops = copy_array(old.ops, from->ops, NR_OPS, sizeof(*to->ops));
+	to->states = copy_array(old.states, from->states, from->sectors, sizeof(*to->states));
+	to->versions = copy_array(old.versions, from->versions, from->nr_versions,
+				  sizeof(*to->versions));
+	to->unflushed = copy_array(old.unflushed, from->unflushed, from->nr_unflushed,
+				   sizeof(*to->unflushed));
+}
+
 static void describe_op(const struct oracle_op *op, FILE *out)
 {
 	static const char * const kinds[] = { "", "write", "discard", "flush", "read", "crash" };

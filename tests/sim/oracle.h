@@ -69,6 +69,8 @@ struct oracle {
 
 void oracle_init(struct oracle *o, u64 sectors);
 void oracle_free(struct oracle *o);
+/* What can be asked without consequences; `to` is a copy already, or all zero. */
+void oracle_copy(struct oracle *to, const struct oracle *from);
 /* New sectors are zeros, durably.  No operation may be in flight on sectors that are cut off. */
 void oracle_resize(struct oracle *o, u64 sectors, u64 now);
 

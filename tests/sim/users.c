@@ -202,6 +202,11 @@ static void pick_place(struct sim_request *r)
 	r->sectors = (u32)min((u64)r->sectors, world.sectors - at);
 }
 
+static bool few_flushes(void)
+{
+	return world.config.flush_percent < 9 && world_below(9) >= world.config.flush_percent;
+}
+
 static void pick_op(struct op *op)
 {
 	struct sim_request *r = &op->request;
@@ -211,14 +216,14 @@ static void pick_op(struct op *op)
 	if (dice < 50) {
 		op->what = WRITE;
 		r->opf = REQ_OP_WRITE;
-		if (world_may(WORLD_fua) && world_one_in(12))
+		if (world_may(WORLD_fua) && world_one_in(12) && !few_flushes())
 			r->opf |= REQ_FUA;
-		if (world_may(WORLD_flush) && world_one_in(20))
+		if (world_may(WORLD_flush) && world_one_in(20) && !few_flushes())
 			r->opf |= REQ_PREFLUSH;
 	} else if (dice < 87) {
 		op->what = READ;
 		r->opf = REQ_OP_READ;
-	} else if (dice < 96 && world_may(WORLD_flush)) {
+	} else if (dice < 87 + world.config.flush_percent && world_may(WORLD_flush)) {
 		op->what = FLUSH;
 		r->opf = REQ_OP_WRITE | REQ_PREFLUSH;
 		r->sector = 0;
@@ -247,7 +252,8 @@ static void user(void *arg)
 		} while (op.request.sector + op.request.sectors > world.sectors);
 		run_op(&op);
 		if (world_one_in(8))
-			sim_sleep_ns(world_below(world_one_in(10) ? 1500000000 : 20000000));
+			sim_sleep_ns(world_below(world_one_in(world.config.rest_one_in) ?
+						 1500000000 : 20000000));
 	}
 	if (!--world.users_left)
 		sim_wake(&world.users_gone);

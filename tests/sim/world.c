@@ -45,6 +45,55 @@ static u64 pick_metadata(void)
 	return needed * LARDER_UNIT_SECTORS;
 }
 
+/* Larger than a window of the destager, and not to be divided: blocks of 2 MiB and more. */
+static void pick_large_blocks(struct sim_rng *rng)
+{
+	static const u32 chunks[] = { 2056, 4104, 6152 };
+	struct world_config *c = &world.config;
+
+	c->chunk_sectors = chunks[sim_rng_below(rng, ARRAY_SIZE(chunks))];
+	c->cache_sectors = (1 + sim_rng_below(rng, 4)) * c->chunk_sectors;
+	c->origin_sectors = c->cache_sectors + sim_rng_below(rng, 16384);
+}
+
+/* So many that a commit takes more than one block of the journal. */
+static void pick_many_slots(struct sim_rng *rng)
+{
+	struct world_config *c = &world.config;
+
+	c->chunk_sectors = 8;
+	c->cache_sectors = 8 * (256 + sim_rng_below(rng, 1024));
+	c->origin_sectors = c->cache_sectors + sim_rng_below(rng, 8192);
+}
+
+/* What would be too slow, or in the way of other things, in every seed. */
+static void pick_rare(void)
+{
+	struct world_config *c = &world.config;
+	struct sim_rng rng = { .state = ~sim_mix(world.options.seed) };
+
+	c->flush_percent = 9;
+	c->rest_one_in = 10;
+	c->rare = world_may(WORLD_rare) && world.options.seed % 2 == 0;
+	if (!c->rare)
+		return;
+	switch (sim_rng_below(&rng, 6)) {
+	case 0:
+		pick_large_blocks(&rng);
+		break;
+	case 1:
+		pick_many_slots(&rng);
+		break;
+	}
+	if (sim_rng_below(&rng, 3) == 0)
+		c->stall_one_in = 2 + (u32)sim_rng_below(&rng, 1u << sim_rng_below(&rng, 7));
+	if (sim_rng_below(&rng, 3) == 0)
+		c->flush_percent = (u32)sim_rng_below(&rng, 4);
+	if (sim_rng_below(&rng, 3) == 0)
+		c->rest_one_in = 1;
+	c->host_crashes = sim_rng_below(&rng, 4) == 0;
+}
+
 static void pick_config(void)
 {
 	static const u32 chunks[] = { 8, 8, 16, 32, 64, 64, 128, 192, 512, 2048, 4096 };
@@ -59,6 +108,7 @@ static void pick_config(void)
 	c->cache_sectors = min(c->cache_sectors, 16384ull + c->chunk_sectors);
 	c->origin_sectors = c->cache_sectors * (1 + world_below(5)) + world_below(4096);
 	c->origin_sectors = min(c->origin_sectors, 32768ull + world_below(64));
+	pick_rare();
 	c->metadata_sectors = pick_metadata();
 	c->rounds = 2 + (u32)world_below(10);
 	c->users = 1 + (u32)world_below(6);
@@ -101,6 +151,7 @@ static void crash(bool host_only)
 		devices_crash(&world.crash_rng);
 	oracle_crash(&world.oracle, ++world.tick);
 	world.nr_crashes++;
+	world.host_crashed = host_only;
 }
 
 static void run_round(void)
@@ -110,6 +161,12 @@ static void run_round(void)
 	u64 when = 1 + sim_rng_below(rng, 1u << (3 + sim_rng_below(rng, 10)));
 	bool host_only = !sim_rng_below(rng, 6) && world_may(WORLD_host_crashes);
 
+	if (world.config.host_crashes && world_may(WORLD_host_crashes)) {
+		host_only = sim_rng_below(rng, 2);
+		/* what the drives still hold meets a recovery that does not get far */
+		if (world.host_crashed && sim_rng_below(rng, 2))
+			when = 1 + sim_rng_below(rng, 64);
+	}
 	world.round_over = false;
 	devices.stop_at = may_crash && world.round + 1 < world.config.rounds ?
 			  devices.nr_events + when : 0;
@@ -153,6 +210,7 @@ static void begin(const struct world_options *options)
 	world.rng.state = sim_mix(options->seed * 4);
 	world.fault_rng.state = sim_mix(options->seed * 4 + 1);
 	world.crash_rng.state = sim_mix(options->seed * 4 + 2);
+	world.judge_rng.state = sim_mix(~options->seed);
 	pick_config();
 	world.write_back = world.config.write_back;
 	world.sectors = world.config.origin_sectors;
@@ -161,6 +219,7 @@ static void begin(const struct world_options *options)
 
 	sched.seed = sim_mix(options->seed * 4 + 3);
 	sched.preempt_one_in = world.config.preempt_one_in;
+	sched.stall_one_in = world.config.stall_one_in;
 	sched.max_steps = STEPS_MAX;
 	sched.trace = options->trace;
 	sched.unlikely = world_may(WORLD_unlikely) && world_one_in(2);

@@ -15,7 +15,8 @@ struct larder_cache;
 #define WORLD_FEATURES(X) \
 	X(crashes) X(host_crashes) X(errors) X(bad_sectors) X(loss) X(misdirected) X(slow) \
 	X(memory) X(preempt) X(unlikely) X(fua) X(flush) X(discard) X(manage) X(reload) \
-	X(modes) X(policies) X(resize) X(suspend) X(detach) X(clean_stop) X(big_io)
+	X(modes) X(policies) X(resize) X(suspend) X(detach) X(clean_stop) X(big_io) \
+	X(rare)
 
 enum world_feature {
 #define X(name) WORLD_##name,
@@ -41,6 +42,12 @@ struct world_config {
 	bool write_back;
 	u32 hot_percent;	/* of the origin that most requests go to */
 	u32 preempt_one_in;
+	/* what only some seeds have, see pick_rare() */
+	bool rare;
+	u32 stall_one_in;
+	u32 flush_percent;	/* of requests */
+	u32 rest_one_in;	/* of the pauses takes a second or so */
+	bool host_crashes;	/* most crashes leave the drives their power */
 };
 
 struct world {
@@ -48,6 +55,7 @@ struct world {
 	struct world_config config;
 	struct sim_rng rng;	/* of what users and admins do */
 	struct sim_rng fault_rng, crash_rng;
+	struct sim_rng judge_rng;	/* that somebody looks must not change what happens */
 	struct oracle oracle;
 	u64 tick;		/* the oracle's clock */
 	struct mapped_device *md;
@@ -65,6 +73,7 @@ struct world {
 	bool gave_up;		/* damage that was planted: nothing more to be learnt */
 	u32 round;
 	u64 nr_crashes, nr_ops;
+	bool host_crashed;	/* the last crash was one of the host alone */
 };
 
 extern struct world world;

@@ -181,7 +181,10 @@ void sim_point(void)
 	if (!t || !s.options.preempt_one_in || !sim_chance(s.options.preempt_one_in))
 		return;
 	t->cpu = t->locks ? t->cpu : sim_random() % SIM_CPUS;
-	to_main(t);
+	if (sim_chance(s.options.stall_one_in))
+		sim_sleep_ns(sim_random() % (1u << (12 + sim_random() % 13)));
+	else
+		to_main(t);
 }
 
 void core_point(void)

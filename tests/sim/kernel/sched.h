@@ -10,6 +10,7 @@
 struct sched_options {
 	u64 seed;
 	u32 preempt_one_in;	/* chance of handing over at a sim_point(); 0: never */
+	u32 stall_one_in;	/* chance that it then is without a processor for long */
 	u64 max_steps;		/* more task switches than that are a livelock */
 	bool unlikely;		/* core_unlikely() may be true */
 	bool trace;
