@@ -225,10 +225,12 @@ static void manage_pass_through(void)
 
 	if (!world_may(WORLD_modes))
 		return;
-	load_for_sure(world.sectors, false, "cleaner");
-	resume_for_sure();
-	for (n = 0; n < 20 && atomic64_read(&world_cache()->map.nr_dirty); n++)
-		sim_sleep_ns(50000000);
+	if (!world_one_in(3)) {
+		load_for_sure(world.sectors, false, "cleaner");
+		resume_for_sure();
+		for (n = 0; n < 20 && atomic64_read(&world_cache()->map.nr_dirty); n++)
+			sim_sleep_ns(50000000);
+	}
 	snprintf(line, sizeof(line), "metadata cache origin %u 1 passthrough smq 0",
 		 world.config.chunk_sectors);
 	err = sim_dm_load(world.md, world.sectors, line, &why);
