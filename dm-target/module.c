@@ -25,7 +25,7 @@ static int __init larder_init(void)
 	if (lvm_alias)
 		has_alias = !dm_register_target(&larder_cache_target);
 	if (lvm_alias && !has_alias)
-		DMWARN("the kernel's own dm-cache is loaded and keeps the target name \"cache\": LVM drives that one; unload it and load this module again to change that");
+		DMWARN("the kernel's own dm-cache is loaded and keeps the name \"cache\": LVM drives that one until it is unloaded and this module loaded again");
 	return 0;
 out:
 	larder_policies_exit();

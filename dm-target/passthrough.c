@@ -111,7 +111,7 @@ int larder_check_all_clean(struct larder_cache *c, char **error)
 	}
 	if (!dirty)
 		return 0;
-	*error = "Cannot enter passthrough mode with dirty blocks: write them back first (policy cleaner)";
+	*error = "No passthrough mode with dirty blocks: write them back first (cleaner)";
 	return -EINVAL;
 }
 

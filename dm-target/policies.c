@@ -18,12 +18,41 @@ static LIST_HEAD(policies);
 /* LVM cannot pass a policy's name for a cache volume; so the host has a say in what "mq" means. */
 static char default_policy[sizeof_field(struct larder_args, policy_name)] = "s3fifo";
 module_param_string(default_policy, default_policy, sizeof(default_policy), 0644);
-MODULE_PARM_DESC(default_policy, "What policies \"default\", \"smq\" and \"mq\" mean (default: s3fifo)");
+MODULE_PARM_DESC(default_policy, "What policies \"default\", \"smq\" and \"mq\" mean (s3fifo)");
 
 /* As LVM and others call whatever is best. */
 static bool means_default(const char *name)
 {
 	return !strcmp(name, "default") || !strcmp(name, "smq") || !strcmp(name, "mq");
+}
+
+/*
+ * "policy_NAME 1": with a cache volume LVM writes "mq" whatever the policy, but
+ * hands on the settings.  NULL: an ordinary setting.
+ */
+static const char *policy_in_key(const struct larder_args *args, const char *key)
+{
+	return means_default(args->policy_name) && !strncmp(key, "policy_", 7) ? key + 7 : NULL;
+}
+
+/* The policy that a setting names, or NULL.  -ENOENT: two do. */
+static int find_chosen(const struct larder_args *args, const char **chosen)
+{
+	const char *name;
+	unsigned int i;
+
+	*chosen = NULL;
+	for (i = 0; i < args->nr_policy_args; i++) {
+		name = policy_in_key(args, args->policy_args[i].key);
+		if (!name || !args->policy_args[i].value)
+			continue;
+		if (*chosen && strcmp(*chosen, name)) {
+			DMERR("settings choose two policies: \"%s\" and \"%s\"", *chosen, name);
+			return -ENOENT;
+		}
+		*chosen = name;
+	}
+	return 0;
 }
 
 static void real_name(const char *name, char *real, size_t size)
@@ -123,8 +152,11 @@ static bool get_policy(struct larder_cache *c, const char *name)
 int larder_policy_open(struct larder_cache *c)
 {
 	char name[sizeof(c->args.policy_name)];
+	const char *chosen;
 
-	real_name(c->args.policy_name, name, sizeof(name));
+	if (find_chosen(&c->args, &chosen))
+		return -ENOENT;
+	real_name(chosen ? chosen : c->args.policy_name, name, sizeof(name));
 	if (get_policy(c, name))
 		return 0;
 	request_module("dm-larder-policy-%s", name);
@@ -194,8 +226,9 @@ int larder_policy_attach(struct larder_cache *c)
 	p->state = memory;
 	err = p->ops->init(p, get_random_u64());
 	for (i = 0; !err && i < c->args.nr_policy_args; i++)
-		err = larder_policy_set(c, c->args.policy_args[i].key,
-					c->args.policy_args[i].value);
+		if (!policy_in_key(&c->args, c->args.policy_args[i].key))
+			err = larder_policy_set(c, c->args.policy_args[i].key,
+						c->args.policy_args[i].value);
 	spin_lock_irq(&c->policy_lock);
 	c->policy_memory = memory;
 	spin_unlock_irq(&c->policy_lock);

@@ -244,7 +244,7 @@ static int same_mode(struct larder_cache *c, const char *mode)
  *	<key> <value>	a setting of the policy, or migration_threshold
  *	mode <mode>	refused, unless it is the table's
  *	invalidate_cblocks <chunk>[-<end>]...
- *			drops these chunks of the cache device, end not included; pass-through only
+ *			drops these chunks of the cache device; pass-through only
  */
 int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
 		   unsigned int maxlen)

@@ -11,7 +11,9 @@
  *	policy		s3fifo, cleaner, or a module dm-larder-policy-NAME;
  *			"default", "smq" and "mq" stand for the host's default
  *	policy args	the policy's own keys, and migration_threshold (accepted
- *			as dm-cache has it; the pace of write-back sees to itself)
+ *			as dm-cache has it; the pace of write-back sees to itself);
+ *			behind a policy that stands for the default, policy_NAME 1
+ *			says which: LVM hands on no more for cache volumes
  *
  * Everything is kept verbatim: STATUSTYPE_TABLE must echo it byte for byte.
  */
