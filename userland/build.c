@@ -45,13 +45,22 @@ bool build_fit(struct geometry *g, u64 units)
 	return true;
 }
 
-bool build_marked(const void *unit)
+static bool marked(const void *unit, const char *mark, size_t size)
 {
 	const struct larder_unit_header *header = unit;
-	const char *text = (const char *)unit + sizeof(*header);
 
 	return header->magic == cpu_to_le64(LARDER_MAGIC_SUPER) &&
-	       !memcmp(text, BUILD_MARK, sizeof(BUILD_MARK));
+	       !memcmp((const char *)unit + sizeof(*header), mark, size);
+}
+
+bool build_marked(const void *unit)
+{
+	return marked(unit, BUILD_MARK, sizeof(BUILD_MARK));
+}
+
+bool convert_marked(const void *unit)
+{
+	return marked(unit, CONVERT_MARK, sizeof(CONVERT_MARK));
 }
 
 static int write_mark(struct target *t)

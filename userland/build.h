@@ -40,4 +40,8 @@ int build_write(struct build *b, struct target *t);
 /* Is this unit 0 of a device that was not completed? */
 bool build_marked(const void *unit);
 
+/* The same, in unit 0 of a device that `larder convert` works on: see convert.h. */
+#define CONVERT_MARK "dm-larder: a conversion has not finished"
+bool convert_marked(const void *unit);
+
 #endif

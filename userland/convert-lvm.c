@@ -218,11 +218,11 @@ static int split_name(struct convert *c, struct lvm_volume *v)
 	size_t vg = slash ? (size_t)(slash - c->volume) : 0;
 
 	if (!vg || !slash[1] || strchr(slash + 1, '/') || vg >= NAME_SIZE || *c->volume == '-' ||
-	    strlen(slash + 1) + sizeof(STAGING_SUFFIX) > NAME_SIZE)
+	    strlen(slash + 1) > 200)
 		return wrong_usage("expected VG/LV, not '%s'", c->volume);
 	memcpy(v->vg, c->volume, vg);
 	strcpy(v->lv, slash + 1);
-	sprintf(v->staging, "%s%s", v->lv, STAGING_SUFFIX);
+	snprintf(v->staging, sizeof(v->staging), "%.200s%s", v->lv, STAGING_SUFFIX);
 	device_path(v, v->staging, v->staging_path);
 	return 0;
 }

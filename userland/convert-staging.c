@@ -50,14 +50,6 @@ static u64 unit_sectors(u64 units)
 	return units * LARDER_UNIT_SECTORS;
 }
 
-bool convert_marked(const void *unit)
-{
-	const struct mark *mark = unit;
-
-	return mark->header.magic == cpu_to_le64(LARDER_MAGIC_SUPER) &&
-	       !memcmp(mark->text, CONVERT_MARK, sizeof(CONVERT_MARK));
-}
-
 /* --- opening --- */
 
 static int refuse(const struct convert *c, int code, const char *why)

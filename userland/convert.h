@@ -28,9 +28,6 @@
 #include "stock-read.h"
 #include "writeback.h"
 
-/* Behind the header of unit 0, which has our magic and no checksum. */
-#define CONVERT_MARK "dm-larder: a conversion has not finished"
-
 enum convert_direction {
 	CONVERT_NONE,
 	CONVERT_FROM_STOCK,
@@ -75,7 +72,6 @@ struct convert {
 /* convert-staging.c; each returns 0, or an exit code after a message. */
 enum mark_found { MARK_NONE, MARK_OTHER, MARK_OURS };
 
-bool convert_marked(const void *unit);
 /* Opens the staging if there is one; makes it, if units is not 0, with room for that many. */
 int staging_open(struct convert *c, u64 units);
 /* Is the metadata in between, and is that our staging's? */

@@ -93,6 +93,11 @@ void judge_unusable(struct image *image)
 				     "device has not finished: do it again");
 			break;
 		}
+		if (convert_marked(unit_a)) {
+			image_damage(image, SEVERITY_DAMAGE, 0, "a conversion has not finished: run "
+				     "the same larder convert again, which makes it whole");
+			break;
+		}
 		what = judge_super((const void *)unit_a, 0, a->uuid);
 		image_damage(image, SEVERITY_DAMAGE, 0, "%s: %s", super_names[0],
 			     what ? what : "has an impossible generation");

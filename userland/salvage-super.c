@@ -172,6 +172,11 @@ static int choose(struct salvage *s, const char *path)
 		salvage_tell(s, 0, "superblock A is lost");
 	if (!intact[1])
 		salvage_tell(s, 1, "superblock B is lost");
+	if (convert_marked(&supers[0]) && !s->options.wiped) {
+		complain("%s: a conversion has not finished: run the same larder convert again, "
+			 "which makes it whole", path);
+		return EXIT_DAMAGED;
+	}
 	if (build_marked(&supers[0]) && !intact[1]) {
 		complain("%s: a restore or repair onto it has not finished, there is nothing",
 			 path);
