@@ -81,6 +81,10 @@ check-faults: ## Every I/O, every allocation of every management operation fails
 check-crash: ## Power cuts at many places, replayed from logs of all writes (SEEDS="1 2")
 	$(Q)tests/crash/crash
 
+.PHONY: check-lvm2
+check-lvm2: ## lvm2's own tests of caches, compared with the kernel's dm-cache (TESTS="..."; STOCK=1: that again, too)
+	$(Q)tests/lvm2/run $(if $(STOCK),--stock) $(TESTS)
+
 .PHONY: check-mutants
 check-mutants: ## Known mistakes planted into the module: the simulator must find each (SEEDS=3000 at most)
 	$(Q)tests/sim/mutants/check --seeds $(or $(SEEDS),3000)
