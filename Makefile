@@ -85,6 +85,10 @@ check-crash: ## Power cuts at many places, replayed from logs of all writes (SEE
 check-lvm2: ## lvm2's own tests of caches, compared with the kernel's dm-cache (TESTS="..."; STOCK=1: that again, too)
 	$(Q)tests/lvm2/run $(if $(STOCK),--stock) $(TESTS)
 
+.PHONY: check-lvm
+check-lvm: ## Stock lvm2 drives the module; a root file system on a cached LV boots
+	$(Q)tests/lvm/run -t 7000 --with-boot
+
 .PHONY: check-mutants
 check-mutants: ## Known mistakes planted into the module: the simulator must find each (SEEDS=3000 at most)
 	$(Q)tests/sim/mutants/check --seeds $(or $(SEEDS),3000)

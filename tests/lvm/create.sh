@@ -146,18 +146,21 @@ test_reattach() {
 	done
 }
 
-# --zero n lets the old metadata stay.
+# --zero n lets the old metadata stay. A smaller origin cannot be the one that was cached; a larger one can,
+# which has grown meanwhile.
 test_keep_metadata() {
 	make_cached pool --cachemode writeback
 	make_dirty 0 2048 1
+	make_dirty 65536 2048 1
 	l lvconvert -y --splitcache vg/data
 	attach pool --zero n --cachemode writeback
-	check "the same LV: contents" "1:2048" "$(tags "$dev" 0 2048)"
+	check "the same LV: contents" "1:2048" "$(tags "$dev" 65536 2048)"
 	l lvconvert -y --splitcache vg/data
-	make_lv other 80M pva
+	make_lv other 16M pva
 	write_tags /dev/vg/other 0 2048 5
 	only_ours "whose metadata it is"
 	refused "" lvconvert -y --type cache --cachepool vg/fast --zero n --cachemode writeback vg/other
+	dmesg | tail -n 8 | grep -q 'smaller than what is cached\|sectors are cached' || fail "the kernel does not say why"
 	check "another size: contents" "5:2048" "$(tags /dev/vg/other 0 2048)"
 	check "another size: type" linear "$(field segtype other)"
 	check "contents of the first" "1:2048" "$(tags "$dev" 0 2048)"
@@ -165,7 +168,7 @@ test_keep_metadata() {
 
 # stock_pool: vg/fast becomes a pool whose metadata is dm-cache's own, with one mapping.
 stock_pool() {
-	make_lv meta 4M pvc
+	make_lv meta 5M pvc
 	make_lv fast 16M pvc
 	cat >"$work/stock.xml" <<-END
 		<superblock uuid="" block_size="128" nr_cache_blocks="256" policy="smq" hint_width="4">

@@ -39,12 +39,12 @@ test_thin_pool_while_working() {
 	make_vg
 	l lvcreate -y --type thin-pool --poolmetadataspare n -Zn -n thin -L 64M vg /dev/pva
 	make_fast pool
-	l lvconvert -y --type cache --cachepool vg/fast --cachemode writeback vg/thin
+	l lvconvert -y --type cache --cachepool vg/fast --cachemode writeback vg/thin_tdata
 	l lvcreate -y --type thin -n one -V 64M --thinpool vg/thin
 	cached=vg-thin_tdata dev=/dev/vg/one
 	keep_working
 	sleep 1
-	l lvchange -y --cachemode writethrough vg/thin
+	l lvchange -y --cachemode writethrough vg/thin_tdata
 	l lvchange -y --cachemode writeback vg/thin
 	l lvcreate -y -s -n two vg/one
 	l lvextend -L +16M vg/thin
@@ -64,6 +64,9 @@ test_raid1_origin() {
 	echo 1 >/sys/block/pvb/simdisk/dead
 	OPS=30 work_on "$dev" 61
 	check "contents" "1:2048" "$(tags "$dev" 0 2048)"
+	# LVM flushes no cache of which something is missing.
+	echo 0 >/sys/block/pvb/simdisk/dead
+	l lvchange -y --refresh vg/data
 	l lvconvert -y --uncache vg/data
 	check "contents, uncached" "1:2048" "$(tags "$dev" 0 2048)"
 	judge "$dev" --expect-exact
@@ -74,7 +77,7 @@ test_raid1_pool() {
 	make_vg
 	make_lv data 64M pva
 	l lvcreate -y --type raid1 -m1 --nosync -n fast -L 24M vg /dev/pvc /dev/pvd
-	l lvcreate -y --type raid1 -m1 --nosync -n meta -L 4M vg /dev/pvc /dev/pvd
+	l lvcreate -y --type raid1 -m1 --nosync -n meta -L 5M vg /dev/pvc /dev/pvd
 	l lvconvert -y --type cache-pool --poolmetadataspare n --poolmetadata vg/meta vg/fast
 	attach pool --cachemode writeback
 	work_on "$dev" 62
@@ -83,6 +86,8 @@ test_raid1_pool() {
 	echo 1 >/sys/block/pvc/simdisk/dead
 	check "contents" "1:2048" "$(tags "$dev" 0 2048)"
 	thaw_slow
+	echo 0 >/sys/block/pvc/simdisk/dead
+	l lvchange -y --refresh vg/data
 	l lvconvert -y --uncache vg/data
 	check "contents, uncached" "1:2048" "$(tags "$dev" 0 2048)"
 	judge "$dev" --expect-exact

@@ -28,8 +28,6 @@ test_created_in_mode() {
 		attach pool --cachemode $mode
 		check "table" "$mode" "$(table_words | cut -d' ' -f4)"
 		OPS=30 work_on "$dev" 20
-		rm "$work/journal"
-		write_tags "$dev" 32768 32768 0
 		l lvconvert -y --uncache vg/data
 	done
 }
