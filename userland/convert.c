@@ -197,15 +197,21 @@ static int is_ours(const struct convert *c)
 	return code;
 }
 
-/* Other than this would make the replacement of unit 0 more than one sector's matter. */
-static bool sector_decides(const u8 *unit0)
+/*
+ * A superblock that has something behind its first sector could be torn by the
+ * mark.  Neither format has any.
+ */
+static bool could_be_torn(const u8 *unit0)
 {
+	const struct larder_unit_header *header = (const void *)unit0;
 	u32 i;
 
+	if (!stock_is_super(unit0) && unit_verify(unit0, LARDER_MAGIC_SUPER, 0, header->uuid))
+		return false;
 	for (i = 512; i < LARDER_UNIT_SIZE; i++)
 		if (unit0[i])
-			return false;
-	return true;
+			return true;
+	return false;
 }
 
 static int begin(struct convert *c, const u8 *unit0)
@@ -216,7 +222,7 @@ static int begin(struct convert *c, const u8 *unit0)
 	c->already = c->direction == CONVERT_FROM_STOCK ? ours : stock_is_super(unit0);
 	if (c->already)
 		return ours ? is_ours(c) : 0;
-	if (!sector_decides(unit0)) {
+	if (could_be_torn(unit0)) {
 		complain("%s: there is something behind the superblock: nothing was done",
 			 c->metadata_path);
 		return EXIT_NOT_OURS;

@@ -249,9 +249,11 @@ static void take_hint(struct reading *r, u64 i, const u8 *value)
 /* They are advice: that they cannot be read is no reason to refuse. */
 static void read_hints(struct reading *r, const struct stock_super *sb)
 {
+	u32 size = le32_to_cpu(sb->hint_size);
 	u64 i;
 
-	if (!r->info->clean || !sb->hint_root || le32_to_cpu(sb->hint_size) != HINT_BYTES)
+	/* cache_restore leaves the size out; the array has it, too */
+	if (!r->info->clean || !sb->hint_root || (size && size != HINT_BYTES))
 		return;
 	r->info->hints = read_array(r, sb->hint_root, HINT_BYTES, r->stock->nr_chunks, take_hint);
 	if (r->info->hints)
