@@ -111,39 +111,143 @@ static struct dm_task *make_task(int type, const struct address *a)
 	return NULL;
 }
 
-/* Names on stderr all devices that a cache target is in. */
-static void list_caches(void)
+/* No answer is an answer: an in-kernel dm-cache knows no "stats". */
+static void ask_stats(struct cache_target *target, const struct address *a)
 {
-	struct dm_task *task = make_task(DM_DEVICE_LIST, NULL);
-	struct dm_names *names;
-	unsigned int next = 0, found = 0;
+	struct dm_task *task = make_task(DM_DEVICE_TARGET_MSG, a);
+	const char *answer;
 
 	if (!task)
 		return;
-	names = dm_task_run(task) ? dm_task_get_names(task) : NULL;
+	if (dm_task_set_sector(task, 0) && dm_task_set_message(task, "stats") &&
+	    dm_task_run(task)) {
+		answer = dm_task_get_message_response(task);
+		target->stats = answer ? strdup(answer) : NULL;
+	}
+	dm_task_destroy(task);
+}
+
+static struct dm_task *run_task(int type, const char *name)
+{
+	struct address a = { .by_number = false };
+	struct dm_task *task;
+
+	if (name && strlen(name) >= sizeof(a.name))
+		return NULL;
+	snprintf(a.name, sizeof(a.name), "%s", name ? name : "");
+	task = make_task(type, name ? &a : NULL);
+	if (task && dm_task_no_flush(task) && dm_task_run(task))
+		return task;
+	if (task)
+		dm_task_destroy(task);
+	return NULL;
+}
+
+/* The only target of a device; *text: its status or table, to be freed. */
+static bool read_only_target(int type, const char *name, struct cache_target *target, char **text)
+{
+	struct dm_task *task = run_task(type, name);
+	char *target_type = NULL, *params = NULL;
+	struct dm_info info;
+	uint64_t start;
+	bool found;
+
+	if (!task)
+		return false;
+	found = dm_task_get_info(task, &info) && info.exists &&
+		!dm_get_next_target(task, NULL, &start, &target->sectors, &target_type, &params) &&
+		is_cache(target_type);
+	if (found) {
+		snprintf(target->name, sizeof(target->name), "%s", name);
+		snprintf(target->type, sizeof(target->type), "%s", target_type);
+		snprintf(target->uuid, sizeof(target->uuid), "%s",
+			 dm_task_get_uuid(task) ? dm_task_get_uuid(task) : "");
+		target->major = info.major;
+		target->minor = info.minor;
+		target->suspended = info.suspended;
+		*text = strdup(params ? params : "");
+		found = *text;
+	}
+	dm_task_destroy(task);
+	return found;
+}
+
+bool cache_target_peek(struct cache_target *target, const char *name)
+{
+	memset(target, 0, sizeof(*target));
+	dm_log_with_errno_init(keep_words);
+	if (read_only_target(DM_DEVICE_STATUS, name, target, &target->status) &&
+	    read_only_target(DM_DEVICE_TABLE, name, target, &target->table)) {
+		struct address a = { .by_number = false };
+
+		snprintf(a.name, sizeof(a.name), "%s", name);
+		ask_stats(target, &a);
+		return true;
+	}
+	cache_target_free(target);
+	memset(target, 0, sizeof(*target));
+	return false;
+}
+
+int cache_targets_visit(void (*visit)(void *context, const struct cache_target *target),
+			void *context)
+{
+	struct dm_task *task = run_task(DM_DEVICE_LIST, NULL);
+	struct dm_names *names;
+	unsigned int next = 0;
+
+	if (!task) {
+		complain("device mapper does not list its devices: %s", last_words);
+		return EXIT_NO_SERVICE;
+	}
+	names = dm_task_get_names(task);
 	if (names && !names->dev)
 		names = NULL;
 	for (; names; names = next ? (void *)((char *)names + next) : NULL) {
-		struct address a = { .by_number = false };
-		struct dm_task *one;
-		uint64_t start, length;
-		char *type = NULL, *params;
+		struct cache_target target;
 
 		next = names->next;
-		if (strlen(names->name) >= sizeof(a.name))
+		if (!cache_target_peek(&target, names->name))
 			continue;
-		snprintf(a.name, sizeof(a.name), "%s", names->name);
-		one = make_task(DM_DEVICE_TABLE, &a);
-		if (!one)
-			continue;
-		if (dm_task_run(one))
-			dm_get_next_target(one, NULL, &start, &length, &type, &params);
-		if (is_cache(type))
-			fprintf(stderr, "%s %s\n", found++ ? "" : "Caches that there are:\n",
-				a.name);
-		dm_task_destroy(one);
+		visit(context, &target);
+		cache_target_free(&target);
 	}
 	dm_task_destroy(task);
+	return 0;
+}
+
+bool kernel_target_version(const char *name, uint32_t version[3])
+{
+	struct dm_task *task = run_task(DM_DEVICE_LIST_VERSIONS, NULL);
+	struct dm_versions *at;
+	unsigned int next = 1;
+	bool found = false;
+
+	for (at = task ? dm_task_get_versions(task) : NULL; at && next && !found;
+	     at = (void *)((char *)at + next)) {
+		next = at->next;
+		found = !strcmp(at->name, name);
+		if (found)
+			memcpy(version, at->version, sizeof(at->version));
+	}
+	if (task)
+		dm_task_destroy(task);
+	return found;
+}
+
+static void print_name(void *context, const struct cache_target *target)
+{
+	unsigned int *found = context;
+
+	fprintf(stderr, "%s %s\n", (*found)++ ? "" : "Caches that there are:\n", target->name);
+}
+
+/* Names on stderr all devices that a cache target is in. */
+static void list_caches(void)
+{
+	unsigned int found = 0;
+
+	cache_targets_visit(print_name, &found);
 	if (!found)
 		fprintf(stderr, "There is no active cache.\n");
 }
@@ -191,20 +295,24 @@ static int take_status(struct cache_target *target, struct dm_task *task, const 
 	return target->status ? 0 : EXIT_NO_MEMORY;
 }
 
-/* No answer is an answer: an in-kernel dm-cache knows no "stats". */
-static void ask_stats(struct cache_target *target, const struct address *a)
+int device_mapper_ready(void)
 {
-	struct dm_task *task = make_task(DM_DEVICE_TARGET_MSG, a);
-	const char *answer;
+	dm_log_with_errno_init(keep_words);
+	return ask_version();
+}
 
-	if (!task)
+/* With a snapshot of it, the volume itself is one layer deeper. */
+static void look_below(struct address *a)
+{
+	char real[sizeof(a->name) + 8];
+	struct cache_target target;
+
+	snprintf(real, sizeof(real), "%s-real", a->name);
+	if (a->by_number || strlen(real) >= sizeof(a->name))
 		return;
-	if (dm_task_set_sector(task, 0) && dm_task_set_message(task, "stats") &&
-	    dm_task_run(task)) {
-		answer = dm_task_get_message_response(task);
-		target->stats = answer ? strdup(answer) : NULL;
-	}
-	dm_task_destroy(task);
+	if (!cache_target_peek(&target, a->name) && cache_target_peek(&target, real))
+		memcpy(a->name, real, strlen(real) + 1);
+	cache_target_free(&target);
 }
 
 int cache_target_read(struct cache_target *target, const char *name)
@@ -220,6 +328,8 @@ int cache_target_read(struct cache_target *target, const char *name)
 		code = ask_version();
 	if (code)
 		return code;
+	if (strchr(name, '/'))
+		look_below(&a);
 	if (a.by_number && !dm_is_dm_major(a.major)) {
 		complain("%s is no device of device mapper", name);
 		list_caches();
@@ -245,5 +355,6 @@ int cache_target_read(struct cache_target *target, const char *name)
 void cache_target_free(struct cache_target *target)
 {
 	free(target->status);
+	free(target->table);
 	free(target->stats);
 }

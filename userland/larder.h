@@ -23,6 +23,7 @@ enum exit_code {
 	EXIT_NO_MEMORY = 71,
 	EXIT_NO_OUTPUT = 73,	/* the output file cannot be made */
 	EXIT_IO = 74,		/* reading or writing failed */
+	EXIT_INTERRUPTED = 75,	/* all is as it was, it can be tried again */
 	EXIT_NO_PERMISSION = 77,
 };
 
@@ -37,12 +38,18 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+extern const struct command command_attach;
 extern const struct command command_check;
 extern const struct command command_convert;
+extern const struct command command_create;
+extern const struct command command_detach;
+extern const struct command command_doctor;
 extern const struct command command_dump;
+extern const struct command command_list;
 extern const struct command command_metadata_size;
 extern const struct command command_repair;
 extern const struct command command_restore;
+extern const struct command command_set;
 extern const struct command command_status;
 extern const struct command command_writeback;
 

@@ -14,12 +14,18 @@
 #include "progress.h"
 
 static const struct command *const commands[] = {
+	&command_attach,
 	&command_check,
 	&command_convert,
+	&command_create,
+	&command_detach,
+	&command_doctor,
 	&command_dump,
+	&command_list,
 	&command_metadata_size,
 	&command_repair,
 	&command_restore,
+	&command_set,
 	&command_status,
 	&command_writeback,
 };
@@ -71,8 +77,8 @@ static void print_help(FILE *out)
 		fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "Exit code: 0 all is well, 1 damage found or cache failed, 64 wrong usage,\n"
-	      "65 not a dm-larder cache, 66 cannot be opened, 69 no device mapper, 71 no memory,\n"
-	      "73 output file cannot be made, 74 I/O error, 77 no permission.\n"
+	      "65 not a dm-larder cache, 66 cannot be opened, 69 no device mapper or LVM, 71 no memory,\n"
+	      "73 output file cannot be made, 74 I/O error, 75 interrupted, 77 no permission.\n"
 	      "More in larder(8).\n", out);
 }
 

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * larder set: changes mode, policy and settings of a cache, in LVM's metadata,
+ * so that they last; a cache that is active goes on with them at once.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "cache-request.h"
+#include "flush.h"
+
+static const char help[] =
+	"usage: larder set VG/LV [--mode MODE] [--policy NAME] [--set KEY=N]...\n"
+	"\n"
+	"Changes a cache of LVM, active or not. The changes last: LVM keeps them. For a cache volume,\n"
+	"of which LVM hands the policy to nobody, it is chosen by a setting, policy_NAME=1.\n"
+	"\n";
+
+static const char after_options[] =
+	"\n"
+	"Exit code: 0 done, 1 LVM refused, or the cache does not do what was asked, 64 wrong usage,\n"
+	"65 VG/LV has no cache, 66 no such volume, 69 no LVM, or `cache` is not dm-larder's,\n"
+	"75 interrupted, 77 no permission.\n";
+
+#define AT(member) offsetof(struct cache_request, member)
+static const struct tool_option options[] = {
+	{ "mode", 0, "MODE", take_mode, AT(mode),
+	  "writeback, writethrough or passthrough; what is dirty is written back first" },
+	{ "policy", 0, "NAME", take_policy, AT(policy),
+	  "s3fifo, cleaner, or a module's; \"default\": the host's" },
+	{ "set", 0, "KEY=N", take_setting, AT(settings),
+	  "a setting of the policy; \"default\" as the number takes it back; repeatable" },
+	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing but errors" },
+	{ NULL, 0, NULL, NULL, 0, NULL },
+};
+
+/* The settings that chose another policy before. */
+static int drop_policies(struct settings *settings, const char *cache_settings, const char *policy)
+{
+	char copy[1024], *at = copy, *word;
+	int code = 0;
+
+	snprintf(copy, sizeof(copy), "%s", cache_settings);
+	while (!code && (word = strsep(&at, ", ")))  {
+		char *equals = strchr(word, '=');
+
+		if (!equals || strncmp(word, "policy_", 7) || equals - word > 40)
+			continue;
+		*equals = '\0';
+		if (strcmp(word + 7, policy))
+			code = settings_add(settings, word, "default");
+	}
+	return code;
+}
+
+/* With a cache volume the policy is one of the settings. */
+static int work_out(struct cache_request *r, const struct cached_lv *cached)
+{
+	int code;
+
+	if (!cached->cachevol)
+		return judge_settings(&r->settings, r->policy ? r->policy :
+				      row_text(cached->lv, "cache_policy"));
+	if (!r->policy)
+		return 0;
+	code = drop_policies(&r->settings, row_text(cached->lv, "cache_settings"), r->policy);
+	if (!code && strcmp(r->policy, "default") && strcmp(r->policy, "mq") &&
+	    strcmp(r->policy, "smq"))
+		code = settings_add_policy(&r->settings, r->policy);
+	return code;
+}
+
+static int change_policy(const struct cache_request *r)
+{
+	struct program p;
+
+	if (!r->policy && !r->settings.nr)
+		return 0;
+	lvm_begin(&p, "lvchange");
+	program_word(&p, "-y");
+	request_words(&p, r);
+	program_word(&p, r->lv.full);
+	return lvm_do(&p);
+}
+
+static int change_mode(const struct cache_request *r)
+{
+	struct flush_show show;
+	struct program p;
+	int code;
+
+	if (!r->mode)
+		return 0;
+	lvm_begin(&p, "lvchange");
+	program_word(&p, "-y");
+	program_word(&p, "--cachemode");
+	program_word(&p, r->mode);
+	program_word(&p, r->lv.full);
+	flush_show(&show, &p, &r->lv, r->quiet);
+	code = program_run(&p);
+	flush_show_end(&show);
+	if (!code && p.code) {
+		program_tell(&p);
+		complain(p.interrupted ? "interrupted: the mode stays what it was" :
+			 "LVM did not change the mode");
+		code = p.interrupted ? EXIT_INTERRUPTED : EXIT_DAMAGED;
+	}
+	program_free(&p);
+	return code;
+}
+
+/* What the kernel really runs, by its own statistics: LVM calls every policy of a volume "mq". */
+static int verify(const struct cache_request *r)
+{
+	struct json_object *stats, *value;
+	struct cache_target target;
+	const char *runs = "";
+	int code = 0;
+
+	if (!cached_lv_running(&target, &r->lv)) {
+		if (!r->quiet)
+			printf("%s: takes effect when it is activated\n", r->lv.full);
+		return 0;
+	}
+	stats = target.stats ? json_tokener_parse(target.stats) : NULL;
+	if (stats && json_object_object_get_ex(stats, "policy", &value))
+		runs = json_object_get_string(value);
+	if (r->policy && strcmp(r->policy, "default") && strcmp(r->policy, "mq") &&
+	    strcmp(r->policy, "smq") && strcmp(r->policy, runs)) {
+		complain("%s still runs with policy '%.40s'", r->lv.full, runs);
+		code = EXIT_DAMAGED;
+	} else if (!r->quiet) {
+		printf("%s: runs with policy %.40s\n", r->lv.full, runs);
+	}
+	json_object_put(stats);
+	cache_target_free(&target);
+	return code;
+}
+
+static int set(struct cache_request *r)
+{
+	struct cached_lv cached;
+	int code = need_our_target();
+
+	if (!code)
+		code = cached_lv_find(&cached, &r->lv);
+	if (code)
+		return code;
+	code = work_out(r, &cached);
+	cached_lv_free(&cached);
+	if (!code)
+		code = change_policy(r);
+	if (!code)
+		code = change_mode(r);
+	return code ? code : verify(r);
+}
+
+static int run_set(int argc, char **argv)
+{
+	struct cache_request r = { .mode = NULL };
+	const char *lv = NULL;
+	int code = parse_options(options, &r, argc, argv);
+
+	if (!code)
+		code = one_operand("VG/LV", &lv, argc, argv);
+	if (!code)
+		code = lv_name_parse(&r.lv, lv);
+	if (code)
+		return code;
+	if (!r.mode && !r.policy && !r.settings.nr)
+		return wrong_usage("expected --mode, --policy or --set");
+	return set(&r);
+}
+
+const struct command command_set = {
+	.name = "set",
+	.summary = "changes mode, policy or settings of a cache of LVM",
+	.help = help,
+	.options = options,
+	.after_options = after_options,
+	.run = run_set,
+};
