@@ -7,6 +7,7 @@
  * The staging is a volume of the same volume group, with a name by which the
  * next run finds it.
  */
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -123,13 +124,14 @@ static struct json_object *find_row(struct json_object *rows, const char *lv)
 	return NULL;
 }
 
-static struct json_object *rows_of(struct json_object *report)
+/* kind: what the report is of, "lv", "vg" */
+static struct json_object *rows_of(struct json_object *report, const char *kind)
 {
 	struct json_object *list, *rows;
 
 	if (!json_object_object_get_ex(report, "report", &list) ||
 	    !json_object_is_type(list, json_type_array) || !json_object_array_length(list) ||
-	    !json_object_object_get_ex(json_object_array_get_idx(list, 0), "lv", &rows) ||
+	    !json_object_object_get_ex(json_object_array_get_idx(list, 0), kind, &rows) ||
 	    !json_object_is_type(rows, json_type_array))
 		return NULL;
 	return rows;
@@ -198,7 +200,7 @@ static int report(struct convert *c, struct lvm_volume *v)
 		return code;
 	}
 	whole = json_tokener_parse(text);
-	rows = whole ? rows_of(whole) : NULL;
+	rows = whole ? rows_of(whole, "lv") : NULL;
 	if (rows) {
 		code = take_rows(c, v, rows);
 	} else {
@@ -273,6 +275,42 @@ static int activate(const struct convert *c, struct lvm_volume *v)
 	return code;
 }
 
+static int flush_device(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), code = 0;
+
+	if (fd < 0 || fsync(fd)) {
+		complain("cannot flush %s: %s", path, strerror(errno));
+		code = EXIT_IO;
+	}
+	if (fd >= 0)
+		close(fd);
+	return code;
+}
+
+/* LVM does not: after a power cut it might know nothing of the volume it has made. */
+static int flush_pvs(const struct lvm_volume *v)
+{
+	const char *const arguments[] = { "lvm", "vgs", "--reportformat", "json", "-o", "pv_name",
+					  v->vg, NULL };
+	struct json_object *whole, *rows;
+	char *text;
+	int code = run_lvm(arguments, &text);
+	size_t i;
+
+	whole = code ? NULL : json_tokener_parse(text);
+	rows = whole ? rows_of(whole, "vg") : NULL;
+	if (!code && !rows) {
+		complain("the report of lvm is not understood");
+		code = EXIT_NO_SERVICE;
+	}
+	for (i = 0; !code && i < json_object_array_length(rows); i++)
+		code = flush_device(column(json_object_array_get_idx(rows, i), "pv_name"));
+	json_object_put(whole);
+	free(text);
+	return code;
+}
+
 static int make_staging(const struct convert *c, struct lvm_volume *v)
 {
 	char size[32];
@@ -301,7 +339,7 @@ static int make_staging(const struct convert *c, struct lvm_volume *v)
 	code = run_lvm(arguments, NULL);
 	if (!code) {
 		v->staging_there = true;
-		return 0;
+		return flush_pvs(v);
 	}
 	complain("the new metadata needs %llu MiB in volume group %s, or a file elsewhere: see "
 		 "--staging", (unsigned long long)(sectors >> 11) + 1, v->vg);
