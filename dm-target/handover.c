@@ -73,6 +73,8 @@ static void take_over(struct larder_cache *c, struct larder_cache *from)
 	/* it has seen nothing of this map yet */
 	larder_policy_detach(c);
 	larder_unload(c);
+	/* sizes may have changed: larder_resize() comes later */
+	c->geometry = from->geometry;
 	c->map = from->map;
 	c->map.g = &c->geometry;
 	c->map.heat_max = c->policy_ops->heat_max;
@@ -99,7 +101,7 @@ static void look_for_state(struct larder_cache *c, const struct metadata *found)
 	list_for_each_entry(other, &caches, list) {
 		if (other == c || other->active || !same_devices(c, other) ||
 		    !left(other, found) ||
-		    memcmp(&c->geometry, &other->geometry, sizeof(c->geometry)))
+		    !geometry_same_shape(&c->geometry, &other->geometry))
 			continue;
 		take_over(c, other);
 		break;
@@ -124,7 +126,7 @@ int larder_find_state(struct larder_cache *c)
 	found = metadata_init(memory, units);
 	err = larder_run_operation(c, metadata_probe_begin(found));
 	if (!err && !left(c, found)) {
-		c->stale = c->loaded;
+		c->stale |= c->loaded;
 		c->loaded = false;
 		look_for_state(c, found);
 	}

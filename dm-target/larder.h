@@ -9,7 +9,7 @@
  *	table.c		table line: parsing, exact echo
  *	open.c		metadata: probe, format, load, activation, stop
  *	passthrough.c	pass-through mode: writes invalidate
- *	resize.c	an origin that has another size than before
+ *	resize.c	devices that have other sizes than before
  *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
  *	map.c		requests: hits, misses, what happens when they end
@@ -261,9 +261,22 @@ int larder_open(struct larder_cache *c);
 void larder_close(struct larder_cache *c);
 void larder_unload(struct larder_cache *c);
 
+/* A slot map and all that belongs to it, not yet a cache's. */
+struct larder_map {
+	struct slotmap map;
+	struct larder_shard *shards;
+	void *memory;
+};
+
+int larder_map_alloc(struct larder_cache *c, const struct geometry *g, struct larder_map *m);
+void larder_map_install(struct larder_cache *c, const struct larder_map *m);
+
 /* resize.c */
-int larder_check_shrunk(struct larder_cache *c, char **error);
-int larder_settle_end(struct larder_cache *c, u64 before);
+int larder_check_cache_size(struct larder_cache *c, char **error);
+int larder_expect_sizes(struct larder_cache *c, char **error);
+int larder_check_end(struct larder_cache *c);
+int larder_settle_end(struct larder_cache *c);
+int larder_resize(struct larder_cache *c, bool anew);
 
 /* handover.c */
 int larder_claim_metadata(struct larder_cache *c);
@@ -378,6 +391,8 @@ void larder_policy_close(struct larder_cache *c);
 int larder_policy_attach(struct larder_cache *c);	/* geometry is known */
 void larder_policy_detach(struct larder_cache *c);
 int larder_policy_set(struct larder_cache *c, const char *key, u64 value);
+/* For other sizes: anew, with the settings that it has now. */
+int larder_policy_renew(struct larder_cache *c);
 enum policy_admit larder_policy_miss(struct larder_cache *c, const struct extent *e, bool write);
 void larder_policy_inserted(struct larder_cache *c, u32 slot, u64 block, bool write);
 void larder_policy_removed(struct larder_cache *c, u32 slot, u64 block, enum policy_removed why);

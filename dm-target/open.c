@@ -47,10 +47,7 @@ static int choose_geometry(struct larder_cache *c, u64 units, char **error)
 
 static int check_ours(struct larder_cache *c, char **error)
 {
-	const struct larder_superblock *sb = metadata_super(c->metadata);
 	struct geometry *g = &c->geometry;
-	u64 cache_sectors = bdev_nr_sectors(c->cache_dev->bdev);
-	u64 origin_sectors = le64_to_cpu(sb->origin_sectors);
 
 	*g = *metadata_geometry(c->metadata);
 	if (g->chunk_sectors != c->args.chunk_sectors) {
@@ -59,25 +56,11 @@ static int check_ours(struct larder_cache *c, char **error)
 		      name_of(c), g->chunk_sectors, c->args.chunk_sectors);
 		return -EINVAL;
 	}
-	if (g->nr_slots * g->block_sectors > cache_sectors) {
-		*error = "Cache device is smaller than when this cache was made";
-		DMERR("%s: cache device has %llu sectors, the cache uses %llu", name_of(c),
-		      cache_sectors, g->nr_slots * g->block_sectors);
-		return -EINVAL;
-	}
-	g->origin_sectors = c->ti->len;
-	g->nr_origin_blocks = DIV_ROUND_UP_ULL(g->origin_sectors, g->block_sectors);
-	if (g->origin_sectors < origin_sectors)
-		return larder_check_shrunk(c, error);
-	return 0;
+	return larder_check_cache_size(c, error);
 }
 
-/*
- * Looks at the metadata device and decides the geometry, writing nothing.  A
- * cache that is live on the same devices may be writing at the same time:
- * nothing found here is relied upon, larder_open() looks again.
- */
-int larder_probe(struct larder_cache *c, char **error)
+/* Looks at the metadata device, writing nothing: the geometry is what it says, or a new one. */
+static int probe(struct larder_cache *c, char **error)
 {
 	u64 units = bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS;
 	const char *foreign;
@@ -124,26 +107,56 @@ int larder_probe(struct larder_cache *c, char **error)
 	return -EUCLEAN;
 }
 
-static int alloc_map(struct larder_cache *c)
+/*
+ * Constructor: looks at the metadata device and decides the geometry.  A cache
+ * that is live on the same devices may be writing at the same time: nothing
+ * found here is relied upon, larder_open() looks again.
+ */
+int larder_probe(struct larder_cache *c, char **error)
 {
-	size_t bytes = slotmap_bytes(&c->geometry);
+	int err = probe(c, error);
+
+	if (err || metadata_found(c->metadata) == METADATA_BLANK)
+		return err;
+	return larder_expect_sizes(c, error);
+}
+
+int larder_map_alloc(struct larder_cache *c, const struct geometry *g, struct larder_map *m)
+{
+	size_t bytes = slotmap_bytes(g);
 	u32 i;
 
-	c->map_memory = vzalloc(bytes);
-	if (!c->map_memory) {
+	m->shards = NULL;
+	m->memory = vzalloc(bytes);
+	if (!m->memory) {
 		DMERR("%s: no memory for the slot map (%zu KiB)", name_of(c), bytes >> 10);
 		return -ENOMEM;
 	}
-	slotmap_init(&c->map, &c->geometry, c->map_memory);
-	c->shards = kvcalloc(c->map.nr_shards, sizeof(*c->shards), GFP_KERNEL);
-	if (!c->shards)
+	slotmap_init(&m->map, g, m->memory);
+	m->shards = kvcalloc(m->map.nr_shards, sizeof(*m->shards), GFP_KERNEL);
+	if (!m->shards) {
+		vfree(m->memory);
 		return -ENOMEM;
-	for (i = 0; i < c->map.nr_shards; i++) {
-		spin_lock_init(&c->shards[i].lock);
-		INIT_LIST_HEAD(&c->shards[i].parked);
 	}
-	c->map.heat_max = c->policy_ops->heat_max;
+	for (i = 0; i < m->map.nr_shards; i++) {
+		spin_lock_init(&m->shards[i].lock);
+		INIT_LIST_HEAD(&m->shards[i].parked);
+	}
+	m->map.heat_max = c->policy_ops->heat_max;
 	return 0;
+}
+
+/* In place of the one that the cache has, if any. */
+void larder_map_install(struct larder_cache *c, const struct larder_map *m)
+{
+	void *memory = c->map_memory, *shards = c->shards;
+
+	c->map = m->map;
+	c->map.g = &c->geometry;
+	c->map_memory = m->memory;
+	c->shards = m->shards;
+	kvfree(shards);
+	vfree(memory);
 }
 
 void larder_unload(struct larder_cache *c)
@@ -206,9 +219,7 @@ static int load(struct larder_cache *c)
 		slotmap_load_intent(&c->map, page, l.intents[page].intent,
 				    l.intents[page].slots);
 	vfree(l.intents);
-	if (err)
-		return err;
-	return larder_settle_end(c, le64_to_cpu(metadata_super(c->metadata)->origin_sectors));
+	return err;
 }
 
 static int format(struct larder_cache *c)
@@ -224,6 +235,7 @@ static int format(struct larder_cache *c)
 							     &who));
 }
 
+/* With the sizes that the metadata know: new ones come when all records fit them. */
 static int activate(struct larder_cache *c)
 {
 	const struct metadata_identity who = { };
@@ -247,19 +259,16 @@ static void tell_policy(struct larder_cache *c)
 
 static int load_all(struct larder_cache *c, bool blank)
 {
+	struct larder_map m;
 	u64 block = 0;
 	int err;
 
 	larder_unload(c);
-	err = alloc_map(c);
+	err = larder_map_alloc(c, &c->geometry, &m);
 	if (err)
 		return err;
+	larder_map_install(c, &m);
 	err = blank ? format(c) : load(c);
-	if (err)
-		return err;
-	err = activate(c);
-	if (!err && metadata_formatted_slots(c->metadata) == 0)
-		err = larder_run_operation(c, metadata_extend_begin(c->metadata));
 	if (err)
 		return err;
 	err = slotmap_load_end(&c->map, metadata_formatted_slots(c->metadata), &block);
@@ -268,10 +277,14 @@ static int load_all(struct larder_cache *c, bool blank)
 		      name_of(c), block);
 		return err;
 	}
-	err = larder_policy_attach(c);
+	err = larder_check_end(c);
+	if (!err)
+		err = activate(c);
+	if (!err && metadata_formatted_slots(c->metadata) == 0)
+		err = larder_run_operation(c, metadata_extend_begin(c->metadata));
 	if (err)
 		return err;
-	tell_policy(c);
+	slotmap_set_usable(&c->map, metadata_formatted_slots(c->metadata));
 	c->loaded = true;
 	c->stale = false;
 	return 0;
@@ -284,12 +297,13 @@ static int load_anew(struct larder_cache *c)
 	bool blank;
 	int err;
 
-	err = larder_probe(c, &error);
+	err = probe(c, &error);
 	if (err) {
 		DMERR("%s: %s", name_of(c), error);
 		return err;
 	}
-	if (memcmp(&before, &c->geometry, sizeof(before))) {
+	/* the queue's limits were made for the old one */
+	if (!geometry_same_shape(&before, &c->geometry)) {
 		DMERR("%s: the metadata has changed since the table was loaded: load it again",
 		      name_of(c));
 		return -ESTALE;
@@ -310,20 +324,42 @@ static int load_anew(struct larder_cache *c)
 static int bring_up(struct larder_cache *c, bool *anew)
 {
 	int err = larder_find_state(c);
+	char *error;
 
 	*anew = !c->loaded;
 	if (err)
 		return err;
 	if (*anew)
 		return load_anew(c);
-	/* after a plain resume the policy knows it all, with what messages have set */
-	if (!c->policy_memory) {
-		err = larder_policy_attach(c);
-		if (err)
-			return err;
-		tell_policy(c);
+	if (larder_check_cache_size(c, &error)) {
+		DMERR("%s: %s", name_of(c), error);
+		return -EINVAL;
 	}
-	return activate(c);
+	err = larder_check_end(c);
+	return err ?: activate(c);
+}
+
+/* After a plain resume the policy knows it all, with what messages have set. */
+static int bring_up_policy(struct larder_cache *c)
+{
+	int err;
+
+	if (c->policy_memory && c->policy.geometry.nr_slots == c->geometry.nr_slots &&
+	    c->policy.geometry.nr_origin_blocks == c->geometry.nr_origin_blocks)
+		return 0;
+	err = c->policy_memory ? larder_policy_renew(c) : larder_policy_attach(c);
+	if (!err)
+		tell_policy(c);
+	return err;
+}
+
+/* The devices may have other sizes than the metadata know of, see resize.c. */
+static int adapt(struct larder_cache *c, bool anew)
+{
+	int err = larder_settle_end(c);
+
+	/* what a crash left open is recorded before the first request (I3) */
+	return err ?: larder_commit_now(c, true) ?: larder_resize(c, anew);
 }
 
 /* Brings the cache into a state in which requests may run. */
@@ -337,6 +373,8 @@ int larder_open(struct larder_cache *c)
 		      name_of(c));
 		return err;
 	}
+	/* nobody but us works on the metadata; after a failure they may be somebody else's */
+	larder_commit_stop(c, true);
 	err = bring_up(c, &anew);
 	if (err) {
 		larder_release_metadata(c);
@@ -354,11 +392,9 @@ int larder_open(struct larder_cache *c)
 	c->committer.origin_ever_flushed = false;
 	c->committer.cache_flushed = ~0ull;
 	c->committer.cache_dirty_flushed = ~0ull;
-	/* what a crash left open is recorded before the first request (I3) */
-	err = larder_commit_now(c, true);
+	err = adapt(c, anew) ?: bring_up_policy(c);
 	if (err) {
-		/* the metadata may be somebody else's from here on: the worker must rest */
-		larder_commit_stop(c, true);
+		DMERR("%s: cannot go on with the metadata (%d)", name_of(c), err);
 		larder_release_metadata(c);
 		return err;
 	}

@@ -237,6 +237,43 @@ int larder_policy_attach(struct larder_cache *c)
 	return err;
 }
 
+struct kept_settings {
+	unsigned int nr;
+	struct {
+		const char *key;
+		u64 value;
+	} setting[POLICY_ARGS_MAX];
+};
+
+static void keep_setting(void *context, const char *key, u64 value)
+{
+	struct kept_settings *kept = context;
+
+	if (kept->nr == ARRAY_SIZE(kept->setting))
+		return;
+	kept->setting[kept->nr].key = key;
+	kept->setting[kept->nr++].value = value;
+}
+
+int larder_policy_renew(struct larder_cache *c)
+{
+	struct kept_settings *kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	unsigned int i;
+	int err;
+
+	if (!kept)
+		return -ENOMEM;
+	spin_lock_irq(&c->policy_lock);
+	c->policy_ops->emit_args(&c->policy, keep_setting, kept);
+	spin_unlock_irq(&c->policy_lock);
+	larder_policy_detach(c);
+	err = larder_policy_attach(c);
+	for (i = 0; !err && i < kept->nr; i++)
+		err = c->policy_ops->set(&c->policy, kept->setting[i].key, kept->setting[i].value);
+	kfree(kept);
+	return err;
+}
+
 static u64 now_ms(void)
 {
 	return ktime_get_ns() / NSEC_PER_MSEC;
@@ -276,7 +313,9 @@ void larder_policy_removed(struct larder_cache *c, u32 slot, u64 block, enum pol
 	unsigned long flags;
 
 	spin_lock_irqsave(&c->policy_lock, flags);
-	c->policy_ops->removed(&c->policy, slot, block, why);
+	/* none yet: forgets that a stop could not record, while the cache is brought up */
+	if (c->policy_memory)
+		c->policy_ops->removed(&c->policy, slot, block, why);
 	spin_unlock_irqrestore(&c->policy_lock, flags);
 }
 

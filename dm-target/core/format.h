@@ -48,6 +48,13 @@
  * Slot table.  Pages from formatted_pages on were never written; all their
  * slots are free.  Below it a page that does not verify is damage.
  *
+ * Resizing.  The table grows behind its end, as far as the device goes; nothing
+ * else moves, so that one superblock write with more nr_slots and table_pages
+ * is all: what was the table's short last page has all its entries zero behind
+ * the old end, and pages behind it are beyond formatted_pages.  origin_sectors
+ * changes by the same write, and only when no record names grains beyond the
+ * smaller size: a grain that is valid then is valid as a whole.
+ *
  * A page's intent says what a crash makes of the clean grains of some of its
  * slots (invariant I3): under LARDER_INTENT_WRITE_BACK they count as dirty,
  * under LARDER_INTENT_WRITE_THROUGH they are dropped, as the origin is right.
@@ -106,15 +113,15 @@ struct larder_superblock {
 	__le64 compat;
 	__le64 ro_compat;
 	__le64 incompat;
-	/* 96: geometry, fixed at format except origin_sectors */
+	/* 96: geometry, fixed at format; a resize changes the four sizes and table_pages */
 	__le32 chunk_sectors;		/* as in the table line: 8..2097152, times of 8 */
 	__le32 block_sectors;		/* unit of mapping: chunk_sectors / 2^n, a multiple of 8 */
 	__le32 grain_sectors;		/* unit of validity: power of two, 8.. */
 	__le32 reserved1;
 	__le64 nr_slots;		/* 1..2^32 - 2 */
 	__le64 origin_sectors;		/* when last activated */
-	__le64 cache_sectors;		/* when formatted */
-	__le64 metadata_units;		/* when formatted */
+	__le64 cache_sectors;		/* when nr_slots was last set */
+	__le64 metadata_units;		/* when formatted or last resized */
 	/* 144: layout in units */
 	__le64 dw_start;
 	__le32 dw_pages;		/* images, the header not counted */

@@ -83,8 +83,9 @@ static void lay_out(struct geometry *g)
 {
 	u64 spare = g->metadata_units - units_for(g);
 
+	/* the other half is behind the table, which grows with the cache device */
 	g->journal_blocks = JOURNAL_BLOCKS_MIN;
-	g->journal_blocks += min_t(u64, spare, JOURNAL_BLOCKS_MAX - JOURNAL_BLOCKS_MIN);
+	g->journal_blocks += min_t(u64, spare / 2, JOURNAL_BLOCKS_MAX - JOURNAL_BLOCKS_MIN);
 	g->dw_start = SUPER_UNITS;
 	g->journal_start = g->dw_start + 1 + g->dw_pages;
 	g->table_start = g->journal_start + g->journal_blocks;
@@ -128,6 +129,36 @@ enum geometry_error geometry_choose(struct geometry *g, u32 chunk_sectors, u64 o
 	if (!slot)
 		return GEOMETRY_CACHE_SMALL;
 	return limits ? GEOMETRY_METADATA_SMALL : GEOMETRY_TOO_MANY_BLOCKS;
+}
+
+/* Units from the beginning of the table to whatever comes behind it. */
+static u64 table_room(const struct geometry *g)
+{
+	u64 end = g->metadata_units;
+
+	if (g->dw_start > g->table_start)
+		end = min(end, g->dw_start);
+	if (g->journal_start > g->table_start)
+		end = min(end, g->journal_start);
+	return end > g->table_start ? end - g->table_start : 0;
+}
+
+void geometry_grow(struct geometry *g, u64 cache_sectors, u64 metadata_units, u64 *units_needed)
+{
+	u64 slots = min_t(u64, div_u64(cache_sectors, g->block_sectors), SLOTS_MAX);
+	u64 pages = div_up(slots, LARDER_ENTRIES_PER_PAGE);
+
+	g->metadata_units = metadata_units;
+	*units_needed = max(g->table_start + pages, metadata_units);
+	if (pages > table_room(g))
+		slots = table_room(g) * LARDER_ENTRIES_PER_PAGE;
+	else
+		*units_needed = metadata_units;
+	if (slots <= g->nr_slots)
+		return;
+	g->nr_slots = slots;
+	g->cache_sectors = cache_sectors;
+	derive(g);
 }
 
 static bool block_divides_chunk(const struct geometry *g)

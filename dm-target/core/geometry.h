@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Arithmetic of chunks, blocks, grains and slots, and where each part of the
- * metadata lies.  Filled in once (by geometry_choose() at format, from the
- * superblock by metadata_load()) and constant afterwards.
+ * metadata lies.  Filled in by geometry_choose() at format, from the superblock
+ * at a load, and constant while requests run: a resize makes a new one.
  */
 #ifndef CORE_GEOMETRY_H
 #define CORE_GEOMETRY_H
@@ -53,7 +53,8 @@ enum geometry_error {
  * metadata in 4 KiB units).  The block is the chunk divided by the largest
  * power of two that leaves a multiple of 4 KiB, at least BLOCK_SECTORS_WANTED
  * (or the chunk itself, when smaller), and a table that fits; the journal gets
- * what the table leaves, within its limits.  On GEOMETRY_METADATA_SMALL
+ * half of what the table leaves, within its limits, and the rest stays for a
+ * table that grows (geometry_grow()).  On GEOMETRY_METADATA_SMALL
  * *units_needed says how large the metadata device must be at least.
  */
 enum geometry_error geometry_choose(struct geometry *g, u32 chunk_sectors, u64 origin_sectors,
@@ -70,8 +71,23 @@ bool geometry_from_super(struct geometry *g, const struct larder_superblock *sb,
 /* The fields that geometry_from_super() reads; the others are left alone. */
 void geometry_to_super(const struct geometry *g, struct larder_superblock *sb);
 
-/* The origin was resized (only metadata_activate() may, everything else stays). */
+/*
+ * The cache device or the metadata device may have become larger: as many more
+ * slots as there are on the one and as the table has room for behind its end
+ * on the other.  Nothing else moves, and there are never fewer.  *units_needed:
+ * the metadata device with which all of the cache device would be used.
+ */
+void geometry_grow(struct geometry *g, u64 cache_sectors, u64 metadata_units, u64 *units_needed);
+
+/* The origin was resized. */
 void geometry_set_origin(struct geometry *g, u64 origin_sectors);
+
+/* The same but for sizes. */
+static inline bool geometry_same_shape(const struct geometry *a, const struct geometry *b)
+{
+	return a->chunk_sectors == b->chunk_sectors && a->block_sectors == b->block_sectors &&
+	       a->grain_sectors == b->grain_sectors;
+}
 
 static inline u64 geometry_block_of(const struct geometry *g, u64 sector)
 {

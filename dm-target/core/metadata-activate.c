@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What needs a superblock write of its own: activation (a new epoch), the
- * extension of the formatted table, and the orderly stop.  And a rewrite of
- * both superblocks, only to see whether the device still takes it.
+ * extension of the formatted table, a resize, and the orderly stop.  And a
+ * rewrite of both superblocks, only to see whether the device still takes it.
  */
 #include "metadata-internal.h"
 
@@ -16,6 +16,11 @@ enum extend_state {
 	EXTEND_FLUSH,
 	EXTEND_SUPER,
 	EXTEND_DONE,
+};
+
+enum resize_state {
+	RESIZE_SUPER,
+	RESIZE_DONE,
 };
 
 enum stop_state {
@@ -179,6 +184,43 @@ struct metadata_op *metadata_extend_begin(struct metadata *md)
 	if (!md->active)
 		return metadata_refuse(md, &md->op, -ESHUTDOWN);
 	return metadata_start(md, &md->op, extend_run);
+}
+
+static int resize_run(struct metadata *md, struct metadata_io *io)
+{
+	switch (md->op.state++) {
+	case RESIZE_SUPER:
+		return super_write(md, io);
+	case RESIZE_DONE:
+		super_written(md);
+		md->geometry = md->resized;
+		md->units = md->resized.metadata_units;
+		return METADATA_DONE;
+	}
+	return -EINVAL;
+}
+
+/*
+ * Should the write fail and yet be durable, no harm is done: the slots that
+ * only the device knows are free, and the next superblock takes them back.
+ */
+struct metadata_op *metadata_resize_begin(struct metadata *md, const struct geometry *g)
+{
+	struct larder_superblock *next;
+
+	if (!md->active)
+		return metadata_refuse(md, &md->op, -ESHUTDOWN);
+	if (core_broken(g->nr_slots < md->geometry.nr_slots))
+		return metadata_refuse(md, &md->op, -EINVAL);
+	next = super_edit(md);
+	next->nr_slots = cpu_to_le64(g->nr_slots);
+	next->origin_sectors = cpu_to_le64(g->origin_sectors);
+	next->cache_sectors = cpu_to_le64(g->cache_sectors);
+	next->metadata_units = cpu_to_le64(g->metadata_units);
+	next->table_pages = cpu_to_le64(g->table_pages);
+	if (!geometry_from_super(&md->resized, next, g->metadata_units))
+		return metadata_refuse(md, &md->op, -EFBIG);
+	return metadata_start(md, &md->op, resize_run);
 }
 
 static int stop_run(struct metadata *md, struct metadata_io *io)

@@ -103,6 +103,7 @@ struct metadata {
 	struct metadata_checkpoint checkpoint;
 	struct metadata_commit commit;
 	struct metadata_activation activation;
+	struct geometry resized;	/* being written */
 };
 
 static_assert(sizeof(struct metadata_buffers) % LARDER_UNIT_SIZE == 0, "page aligned buffers");

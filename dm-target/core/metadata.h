@@ -185,6 +185,14 @@ struct metadata_op *metadata_extend_begin(struct metadata *md);
 /* Both superblocks again, as they are: fails when the device does not take them any more. */
 struct metadata_op *metadata_rewrite_begin(struct metadata *md);
 
+/*
+ * Records new sizes: more slots, another origin, a metadata device of another
+ * size; all else of the geometry must be as it is (geometry_grow()).  All
+ * records must fit both the old and the new size of the origin already.
+ * -EFBIG: too large.
+ */
+struct metadata_op *metadata_resize_begin(struct metadata *md, const struct geometry *g);
+
 /* For status: units in use of the whole device (table, journal, fixed parts), and its size. */
 void metadata_usage(const struct metadata *md, u64 *used_units, u64 *total_units);
 u64 metadata_journal_used(const struct metadata *md);

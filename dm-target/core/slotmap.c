@@ -292,27 +292,6 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
 	return 0;
 }
 
-u32 slotmap_load_find(const struct slotmap *map, u64 block)
-{
-	u32 slot;
-
-	for (slot = 0; slot < map->nr_slots; slot++)
-		if (word_state(slot_word(map, slot)) != SLOT_FREE &&
-		    slot_block(&map->slots[slot]) == block)
-			return slot;
-	return SLOT_NONE;
-}
-
-void slotmap_load_trim(struct slotmap *map, u32 slot, u64 grains)
-{
-	u64 valid = slot_valid(map, slot);
-
-	if (!(valid & ~grains))
-		return;
-	load_masks(map, slot, valid & grains, slot_dirty(map, slot) & grains);
-	hbitmap_set(&map->changed, slot);
-}
-
 void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots)
 {
 	u64 start = page * LARDER_ENTRIES_PER_PAGE, slot;
@@ -369,4 +348,66 @@ int slotmap_load_end(struct slotmap *map, u64 usable, u64 *block)
 	map->usable_slots = (u32)min_t(u64, usable, map->nr_slots);
 	atomic64_set(&map->nr_free, (s64)map->usable_slots - atomic64_read(&map->nr_used));
 	return 0;
+}
+
+void slotmap_trim(struct slotmap *map, u32 slot, u64 grains)
+{
+	u64 valid = slot_valid(map, slot), dirty = slot_dirty(map, slot);
+
+	if (!(valid & ~grains))
+		return;
+	load_masks(map, slot, valid & grains, dirty & grains);
+	if (dirty && !(dirty & grains))
+		atomic64_dec(&map->nr_dirty);
+	hbitmap_set(&map->changed, slot);
+}
+
+static void copy_slot(struct slotmap *map, struct slotmap *from, u32 slot)
+{
+	u64 word = slot_word(from, slot), block = slot_block(&from->slots[slot]);
+
+	core_assert(!(word & (WORD_WRITERS_MASK | WORD_READERS_MASK)));
+	map->slots[slot] = from->slots[slot];
+	if (map->wide)
+		map->wide[slot] = from->wide[slot];
+	if (word_state(word) == SLOT_FREE)
+		return;
+	core_assert(block < map->g->nr_origin_blocks);
+	chain_add(map, slot, block);
+	if (slot_dirty(map, slot))
+		hbitmap_set(&map->dirty_regions, slotmap_region(map, block));
+}
+
+static void copy_bits(struct hbitmap *to, struct hbitmap *from)
+{
+	unsigned long bit;
+
+	for (bit = hbitmap_next(from, 0); bit != HBITMAP_NONE; bit = hbitmap_next(from, bit + 1))
+		hbitmap_set(to, bit);
+}
+
+void slotmap_grow(struct slotmap *map, struct slotmap *from)
+{
+	u32 slot;
+
+	core_assert(map->nr_slots >= from->nr_slots && !map->wide == !from->wide &&
+		    map->region_shift == from->region_shift);
+	for (slot = 0; slot < from->nr_slots; slot++)
+		copy_slot(map, from, slot);
+	copy_bits(&map->free, &from->free);
+	for (; slot < map->nr_slots; slot++)
+		hbitmap_set(&map->free, slot);
+	copy_bits(&map->changed, &from->changed);
+	copy_bits(&map->lazy, &from->lazy);
+	copy_bits(&map->intent_wanted, &from->intent_wanted);
+	copy_bits(&map->intent_live, &from->intent_live);
+	copy_bits(&map->intent_used, &from->intent_used);
+	map->intent_kind = from->intent_kind;
+	map->heat_max = from->heat_max;
+	map->write_epoch = from->write_epoch;
+	map->free_cursor = from->free_cursor;
+	map->usable_slots = from->usable_slots;
+	atomic64_set(&map->nr_free, atomic64_read(&from->nr_free));
+	atomic64_set(&map->nr_used, atomic64_read(&from->nr_used));
+	atomic64_set(&map->nr_dirty, atomic64_read(&from->nr_dirty));
 }

@@ -349,15 +349,22 @@ int slotmap_load_entry(struct slotmap *map, u32 slot, const struct larder_entry 
  * grains (I3).  Slots whose record changes by that are marked changed.
  */
 void slotmap_load_intent(struct slotmap *map, u64 page, u8 intent, u64 intent_slots);
-/* The slot that a block has been loaded into, or SLOT_NONE; looks at every slot. */
-u32 slotmap_load_find(const struct slotmap *map, u64 block);
-/* Leaves a loaded slot only these grains; its record is owed when that changes it. */
-void slotmap_load_trim(struct slotmap *map, u32 slot, u64 grains);
 /*
  * Builds chains and free supply; usable: slots below may be handed out.
  * -EUCLEAN: two slots hold the same block, one holds a block beyond the origin,
  * or one beyond usable is in use (*block).
  */
 int slotmap_load_end(struct slotmap *map, u64 usable, u64 *block);
+
+/* --- resizing: nothing else runs, nobody holds a slot --- */
+
+/* Leaves a slot only these grains, dirty or not; its record is owed when that changes it. */
+void slotmap_trim(struct slotmap *map, u32 slot, u64 grains);
+/*
+ * Fills a map that is as slotmap_init() left it with what another holds, which
+ * had fewer slots or another size of the origin.  No block may lie beyond the
+ * new origin.
+ */
+void slotmap_grow(struct slotmap *map, struct slotmap *from);
 
 #endif

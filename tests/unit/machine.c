@@ -219,6 +219,15 @@ int machine_extend(struct machine *m)
 	return machine_run(m, metadata_extend_begin(m->md));
 }
 
+static int extend_all(struct machine *m)
+{
+	int rc = 0;
+
+	while (!rc && metadata_formatted_slots(m->md) < metadata_geometry(m->md)->nr_slots)
+		rc = machine_extend(m);
+	return rc;
+}
+
 bool machine_is_legal(struct machine *m)
 {
 	u32 a, i;
@@ -265,9 +274,19 @@ int machine_boot(struct machine *m)
 	/* from here on it must stay as it was found */
 	machine_compare(m, "boot that began at change", changes);
 	rc = machine_activate(m);
-	while (!rc && metadata_formatted_slots(m->md) < m->geometry.nr_slots)
-		rc = machine_extend(m);
-	return rc;
+	return rc ? rc : extend_all(m);
+}
+
+int machine_grow(struct machine *m, u32 nr_slots)
+{
+	struct geometry g = *metadata_geometry(m->md);
+	u64 needed;
+	int rc;
+
+	geometry_grow(&g, (u64)nr_slots * g.block_sectors, m->disk.units, &needed);
+	CHECK_EQUAL(g.nr_slots, nr_slots);
+	rc = machine_run(m, metadata_resize_begin(m->md, &g));
+	return rc ? rc : extend_all(m);
 }
 
 struct larder_record machine_record(struct machine *m)

@@ -64,6 +64,8 @@ int machine_load(struct machine *m, bool write);
 int machine_activate(struct machine *m);
 int machine_checkpoint(struct machine *m);
 int machine_extend(struct machine *m);
+/* To so many slots, all of them formatted. */
+int machine_grow(struct machine *m, u32 nr_slots);
 /* Probe, format when blank, load, compare, activate, and format the whole table. */
 int machine_boot(struct machine *m);
 

@@ -209,6 +209,66 @@ static void test_many_lives(void)
 	CHECK(commits > 1000);
 }
 
+/* Grows twice: within its last page, and by two pages. */
+static int growing_life(struct machine *m)
+{
+	int rc = machine_boot(m);
+
+	if (!rc)
+		rc = machine_work(m, 6);
+	if (!rc)
+		rc = machine_grow(m, 500);
+	if (!rc)
+		rc = machine_work(m, 6);
+	if (!rc)
+		rc = machine_grow(m, SLOTS);
+	if (!rc)
+		rc = machine_checkpoint_mixed(m);
+	if (!rc)
+		rc = machine_run(m, metadata_stop_begin(m->md));
+	return rc;
+}
+
+static u64 cut_growing_life_at(struct machine *m, u64 seed, u64 event, enum disk_cut cut)
+{
+	struct geometry g;
+	int rc;
+
+	start(m, seed, 2);
+	small_geometry(&g, 400, 2, JOURNAL_BLOCKS_MIN);
+	m->geometry = g;
+	m->disk.cut_at = event;
+	m->disk.cut = cut;
+	rc = growing_life(m);
+	CHECK(rc == (event == NEVER ? 0 : -ENODEV));
+	return m->disk.nr_changes;
+}
+
+static void test_growing(void)
+{
+	static struct machine m;
+	u64 seed, event, events, sizes = 0;
+	u32 cut;
+
+	for (seed = 1; seed <= 3; seed++) {
+		events = cut_growing_life_at(&m, seed, NEVER, 0);
+		machine_destroy(&m);
+		for (event = 0; event < events; event++) {
+			for (cut = 0; cut < NR_CUTS; cut++) {
+				cut_growing_life_at(&m, seed, event, cut);
+				check_life_after(&m);
+				sizes |= 1ull << (metadata_geometry(m.md)->nr_slots / 100);
+				/* it can still grow to its end */
+				CHECK_EQUAL(machine_grow(&m, SLOTS), 0);
+				check_life_after(&m);
+				CHECK_EQUAL(metadata_geometry(m.md)->nr_slots, SLOTS);
+				machine_destroy(&m);
+			}
+		}
+	}
+	CHECK_EQUAL(sizes, 1 << 4 | 1 << 5 | 1 << 7);
+}
+
 /* The superblock torn in the middle of its 4 KiB, at each sector. */
 static void test_torn_superblock(void)
 {
@@ -240,6 +300,7 @@ static const struct unit_test tests[] = {
 	{ "cut at every change of the recovery", test_recovery },
 	{ "host dies, then the power goes", test_host_then_power },
 	{ "many lives", test_many_lives },
+	{ "cut while it grows", test_growing },
 	{ "torn superblock", test_torn_superblock },
 };
 

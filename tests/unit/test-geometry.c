@@ -126,6 +126,69 @@ static void test_refused(void)
 	CHECK_EQUAL(g.journal_blocks, JOURNAL_BLOCKS_MIN);
 }
 
+/* Nothing that is there moves; as many slots as both devices have room for, never fewer. */
+static void check_grown(const struct geometry *old, u64 cache, u64 units)
+{
+	struct geometry g = *old, again;
+	struct larder_superblock sb;
+	u64 needed, room = units - old->table_start, slots = cache / old->block_sectors;
+
+	geometry_grow(&g, cache, units, &needed);
+	CHECK_EQUAL(g.nr_slots, max(old->nr_slots, min(slots, room * LARDER_ENTRIES_PER_PAGE)));
+	CHECK_EQUAL(g.metadata_units, units);
+	CHECK(needed >= units);
+	CHECK_EQUAL(needed > units, slots > g.nr_slots);
+	CHECK(!memcmp(&g.dw_start, &old->dw_start, offsetof(struct geometry, table_pages) -
+		      offsetof(struct geometry, dw_start)));
+	to_super(&g, &sb);
+	CHECK(geometry_from_super(&again, &sb, units));
+	CHECK(!memcmp(&again, &g, sizeof(g)));
+	if (needed == units)
+		return;
+	/* with what it asked for, all of it is used, and with one less, not */
+	g = *old;
+	geometry_grow(&g, cache, needed - 1, &needed);
+	CHECK(g.nr_slots < slots);
+	geometry_grow(&g, cache, needed, &needed);
+	CHECK_EQUAL(g.nr_slots, slots);
+}
+
+static void test_grow(void)
+{
+	static const u32 by[] = { 0, 1, 8, 16 * KIB, 125 * 16 * KIB, 126 * 16 * KIB, 700 * MIB };
+	struct geometry g, moved;
+	u64 needed, units;
+	u32 i, j;
+
+	for (j = 0; j < 4; j++) {
+		units = 100 + 331 * j * j * j;
+		CHECK_EQUAL(geometry_choose(&g, 64 * KIB, GIB, 3 * MIB + 5, units, &needed), 0);
+		for (i = 0; i < ARRAY_SIZE(by); i++) {
+			check_grown(&g, g.cache_sectors + by[i], units);
+			check_grown(&g, g.cache_sectors + by[i], units + i);
+			check_grown(&g, g.cache_sectors + by[i], units + 10000);
+		}
+		check_grown(&g, 100 * GIB, units);
+		/* a cache device that has shrunk is for others to refuse */
+		check_grown(&g, g.cache_sectors - 1000, units);
+	}
+	/* what the journal left is there to grow: about half of the device */
+	CHECK_EQUAL(geometry_choose(&g, 64 * KIB, GIB, 60 * MIB, 1280, &needed), 0);
+	geometry_grow(&g, 100 * GIB, 1280, &needed);
+	CHECK(g.nr_slots * g.block_sectors > 900 * MIB);
+
+	/* a layout of others: up to the next part */
+	CHECK_EQUAL(geometry_choose(&g, 64 * KIB, GIB, 60 * MIB, 1280, &needed), 0);
+	moved = g;
+	moved.table_start = 100;
+	moved.journal_start = 200;
+	geometry_grow(&moved, 100 * GIB, 1280, &needed);
+	CHECK_EQUAL(moved.table_pages, 100);
+	/* never more than a slot number holds */
+	geometry_grow(&g, U64_MAX, 1ull << 40, &needed);
+	CHECK_EQUAL(g.nr_slots, SLOTS_MAX);
+}
+
 /* Against a slow count of every sector. */
 static void test_grains(void)
 {
@@ -215,6 +278,7 @@ static const struct unit_test tests[] = {
 	{ "choose", test_choose },
 	{ "block follows the budget", test_block_follows_budget },
 	{ "refused", test_refused },
+	{ "grow", test_grow },
 	{ "grains", test_grains },
 	{ "hostile superblock", test_hostile_super },
 };

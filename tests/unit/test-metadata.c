@@ -278,6 +278,83 @@ static void test_activation_records(void)
 	machine_destroy(&m);
 }
 
+/* Formatted with room behind a table of so many slots; the model has room for more. */
+static void start_small(u32 nr_slots, u32 later)
+{
+	start(later, 3);
+	small_geometry(&m.geometry, nr_slots, 3, JOURNAL_BLOCKS_MIN);
+	CHECK(m.geometry.metadata_units < m.disk.units);
+}
+
+static void test_resize(void)
+{
+	struct geometry g;
+
+	/* a page and a bit, to the end of that page, into a third and a fourth one */
+	start_small(130, 500);
+	CHECK_EQUAL(machine_boot(&m), 0);
+	CHECK_EQUAL(metadata_formatted_slots(m.md), 130);
+	CHECK_EQUAL(machine_commit(&m, 200), 0);
+	CHECK_EQUAL(machine_grow(&m, 252), 0);
+	CHECK_EQUAL(metadata_formatted_slots(m.md), 252);
+	CHECK_EQUAL(le64_to_cpu(metadata_super(m.md)->table_pages), 2);
+	CHECK_EQUAL(machine_commit(&m, 400), 0);
+	check_reloads();
+	CHECK_EQUAL(metadata_geometry(m.md)->nr_slots, 252);
+	CHECK_EQUAL(machine_grow(&m, 500), 0);
+	CHECK_EQUAL(le64_to_cpu(metadata_super(m.md)->table_pages), 4);
+	CHECK_EQUAL(le64_to_cpu(metadata_super(m.md)->cache_sectors), 500 * 32);
+	CHECK_EQUAL(le64_to_cpu(metadata_super(m.md)->metadata_units), m.disk.units);
+	CHECK_EQUAL(machine_work(&m, 60), 0);
+	check_reloads();
+	CHECK_EQUAL(metadata_geometry(m.md)->nr_slots, 500);
+
+	/* the origin, by the same write */
+	g = *metadata_geometry(m.md);
+	geometry_set_origin(&g, 4711);
+	CHECK_EQUAL(machine_run(&m, metadata_resize_begin(m.md, &g)), 0);
+	CHECK_EQUAL(metadata_geometry(m.md)->nr_origin_blocks, 4711 / 32 + 1);
+	machine_reboot(&m);
+	CHECK_EQUAL(machine_run(&m, metadata_probe_begin(m.md)), 0);
+	CHECK_EQUAL(metadata_geometry(m.md)->origin_sectors, 4711);
+	/* only who is active may */
+	CHECK_EQUAL(machine_run(&m, metadata_resize_begin(m.md, &g)), -ESHUTDOWN);
+	CHECK_EQUAL(machine_boot(&m), 0);
+
+	geometry_set_origin(&g, U64_MAX);
+	CHECK_EQUAL(machine_run(&m, metadata_resize_begin(m.md, &g)), -EFBIG);
+	g = *metadata_geometry(m.md);
+	g.nr_slots = U32_MAX;
+	CHECK_EQUAL(machine_run(&m, metadata_resize_begin(m.md, &g)), -EFBIG);
+	CHECK_EQUAL(machine_work(&m, 20), 0);
+	check_reloads();
+	machine_destroy(&m);
+}
+
+/* A resize that failed: the device may know it or not, and nothing depends on which. */
+static void test_resize_fails(void)
+{
+	u32 fail;
+
+	for (fail = 0; fail < NR_FAILS; fail++) {
+		start_small(130, 500);
+		CHECK_EQUAL(machine_boot(&m), 0);
+		CHECK_EQUAL(machine_commit(&m, 200), 0);
+		m.disk.fail = fail;
+		m.disk.fail_at = m.disk.nr_ios;
+		CHECK_EQUAL(machine_grow(&m, 500), -EIO);
+		CHECK_EQUAL(metadata_geometry(m.md)->nr_slots, 130);
+		m.disk.fail_at = NEVER;
+		CHECK_EQUAL(machine_work(&m, 30), 0);
+		check_reloads();
+		CHECK_EQUAL(machine_grow(&m, 500), 0);
+		CHECK_EQUAL(machine_work(&m, 30), 0);
+		check_reloads();
+		CHECK_EQUAL(metadata_geometry(m.md)->nr_slots, 500);
+		machine_destroy(&m);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{ "crc32c", test_crc32c },
 	{ "format and load", test_format_and_load },
@@ -290,6 +367,8 @@ static const struct unit_test tests[] = {
 	{ "extend", test_extend },
 	{ "stop", test_stop },
 	{ "what an activation records", test_activation_records },
+	{ "resize", test_resize },
+	{ "a resize that fails", test_resize_fails },
 };
 
 int main(int argc, char **argv)

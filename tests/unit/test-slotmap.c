@@ -453,6 +453,7 @@ static void test_load(void)
 	fixture_free(&f);
 }
 
+/* The end of an origin that has shrunk: fewer grains, and the counts that go with them. */
 static void check_trim(u32 block_sectors)
 {
 	struct fixture f;
@@ -460,24 +461,117 @@ static void check_trim(u32 block_sectors)
 
 	fixture_blank(&f, block_sectors, block_sectors * 1000, 300);
 	CHECK_EQUAL(load(&f, 7, 70, 0xf, 0x3), 0);
+	CHECK_EQUAL(load(&f, 8, 80, 0xf, 0), 0);
 	CHECK_EQUAL(load(&f, 9, 90, 0xff, 0xf0), 0);
-	CHECK_EQUAL(slotmap_load_find(&f.map, 90), 9);
-	CHECK_EQUAL(slotmap_load_find(&f.map, 0), SLOT_NONE);
-	slotmap_load_trim(&f.map, 7, 0xf);
+	CHECK_EQUAL(slotmap_load_end(&f.map, 300, &block), 0);
+	slotmap_trim(&f.map, 7, 0xf);
 	CHECK(hbitmap_next(&f.map.changed, 0) == HBITMAP_NONE);
-	slotmap_load_trim(&f.map, 9, 0x1f);
+	slotmap_trim(&f.map, 9, 0x1f);
 	check_masks(&f, 7, 0xf, 0x3);
 	check_masks(&f, 9, 0x1f, 0x10);
 	CHECK_EQUAL(hbitmap_next(&f.map.changed, 0), 9);
-	CHECK_EQUAL(slotmap_load_end(&f.map, 300, &block), 0);
 	CHECK_EQUAL(atomic64_read(&f.map.nr_dirty), 2);
+	slotmap_trim(&f.map, 9, 0xf);
+	slotmap_trim(&f.map, 8, 0x1);
+	check_masks(&f, 9, 0xf, 0);
+	CHECK_EQUAL(atomic64_read(&f.map.nr_dirty), 1);
+	CHECK_EQUAL(hbitmap_next(&f.map.changed, 0), 8);
 	fixture_free(&f);
 }
 
-static void test_load_trim(void)
+static void test_trim(void)
 {
 	check_trim(128);
 	check_trim(512);
+}
+
+static bool same_bit(const struct hbitmap *a, const struct hbitmap *b, unsigned long bit)
+{
+	return hbitmap_test(a, bit) == hbitmap_test(b, bit);
+}
+
+static void check_same_slot(const struct slotmap *map, const struct slotmap *old, u32 slot)
+{
+	u64 group = slot_intent_group(slot);
+
+	CHECK_EQUAL(slot_word(map, slot), slot_word(old, slot));
+	CHECK_EQUAL(slot_valid(map, slot), slot_valid(old, slot));
+	CHECK_EQUAL(slot_dirty(map, slot), slot_dirty(old, slot));
+	CHECK_EQUAL(map->slots[slot].heat, old->slots[slot].heat);
+	CHECK_EQUAL(map->slots[slot].unsynced_fill, old->slots[slot].unsynced_fill);
+	CHECK(same_bit(&map->changed, &old->changed, slot));
+	CHECK(same_bit(&map->lazy, &old->lazy, slot));
+	CHECK(same_bit(&map->free, &old->free, slot));
+	CHECK(same_bit(&map->intent_live, &old->intent_live, group));
+	CHECK(same_bit(&map->intent_wanted, &old->intent_wanted, group));
+	CHECK(same_bit(&map->intent_used, &old->intent_used, group));
+	if (state_of(old, slot) == SLOT_FREE)
+		return;
+	CHECK_EQUAL(slotmap_find(map, slot_block(&old->slots[slot])), slot);
+	CHECK(!slot_dirty(map, slot) ||
+	      hbitmap_test(&map->dirty_regions,
+			   slotmap_region(map, slot_block(&old->slots[slot]))));
+}
+
+/* All that a map holds is in the one that takes over, and what has been added is free. */
+static void check_grow(u32 block_sectors, u32 nr, u32 more, u64 origin_blocks)
+{
+	struct fixture f, big;
+	struct rng rng = { nr + more };
+	u32 slot, i, usable = nr > 200 ? 126 : nr;
+	u64 all, block;
+
+	fixture_blank(&f, block_sectors, block_sectors * 10000ull, nr);
+	CHECK_EQUAL(slotmap_load_end(&f.map, usable, &block), 0);
+	all = geometry_all_grains(&f.g);
+	for (i = 0; i < usable * 2 / 3; i++) {
+		u64 valid = rng_next(&rng) & all;
+
+		slot = fixture_slot(&f, rng_below(&rng, 4) ? SLOT_VALID : SLOT_FORGETTING, valid, 0);
+		if (state_of(&f.map, slot) == SLOT_VALID && rng_below(&rng, 2))
+			slot_written(&f.map, slot, ~valid & rng_next(&rng) & all);
+		if (!rng_below(&rng, 3))
+			slot_filled(&f.map, slot, rng_next(&rng) & all, false);
+		f.map.slots[slot].heat = rng_below(&rng, 4);
+		if (!rng_below(&rng, 4))
+			hbitmap_set(&f.map.intent_live, slot_intent_group(slot));
+		if (!rng_below(&rng, 4))
+			hbitmap_set(&f.map.intent_wanted, slot_intent_group(slot));
+	}
+	fixture_blank(&big, block_sectors, block_sectors * origin_blocks, nr + more);
+	slotmap_grow(&big.map, &f.map);
+	for (slot = 0; slot < nr; slot++)
+		check_same_slot(&big.map, &f.map, slot);
+	CHECK_EQUAL(atomic64_read(&big.map.nr_used), atomic64_read(&f.map.nr_used));
+	CHECK_EQUAL(atomic64_read(&big.map.nr_dirty), atomic64_read(&f.map.nr_dirty));
+	CHECK_EQUAL(atomic64_read(&big.map.nr_free), atomic64_read(&f.map.nr_free));
+	CHECK_EQUAL(big.map.intent_kind, f.map.intent_kind);
+	CHECK_EQUAL(slotmap_find(&big.map, f.next_block), SLOT_NONE);
+	/* what was free and what has been added, each once */
+	slotmap_set_usable(&big.map, nr + more);
+	CHECK_EQUAL(atomic64_read(&big.map.nr_free), nr + more - usable * 2 / 3);
+	for (i = nr + more - usable * 2 / 3; i; i--) {
+		slot = slotmap_take_free(&big.map);
+		CHECK(slot < nr + more && state_of(&big.map, slot) == SLOT_FREE);
+		CHECK(!slot_valid(&big.map, slot) && !slot_dirty(&big.map, slot));
+	}
+	CHECK_EQUAL(slotmap_take_free(&big.map), SLOT_NONE);
+	fixture_free(&f);
+	fixture_free(&big);
+}
+
+static void test_grow(void)
+{
+	static const u32 block_sectors[] = { 8, 128, 512 };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(block_sectors); i++) {
+		check_grow(block_sectors[i], 3, 1, 10000);
+		check_grow(block_sectors[i], 126, 0, 20000);
+		check_grow(block_sectors[i], 126, 126, 10000);
+		check_grow(block_sectors[i], 300, 5000, 3000);
+		check_grow(block_sectors[i], 4000, 1, 40000);
+	}
 }
 
 static void test_load_damage(void)
@@ -575,7 +669,8 @@ static const struct unit_test tests[] = {
 	{ "usable slots", test_usable },
 	{ "intent groups", test_intent_groups },
 	{ "load", test_load },
-	{ "find and trim while loading", test_load_trim },
+	{ "trim", test_trim },
+	{ "grow", test_grow },
 	{ "load damaged metadata", test_load_damage },
 	{ "load intents", test_load_intent },
 };
