@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A kernel that watches the module, built from the source package of Debian's kernel 6.12 with the
-# configuration config/KERNEL.config on top of allnoconfig, and the tree that modules are built against.
+# configuration config/KERNEL.config on top of allnoconfig, and config/KERNEL.patch where there is one, and
+# the tree that modules are built against.
 # Sourced by prepare. A change here builds the kernels anew.
 # shellcheck shell=bash
 
@@ -11,9 +12,9 @@ LEFT_OUT_SOURCES=(drivers/{gpu,media,staging,infiniband,iio,usb,hwmon,mfd,pinctr
 	arch/{alpha,arc,arm,arm64,csky,hexagon,loongarch,m68k,microblaze,mips,nios2,openrisc,parisc}
 	arch/{powerpc,riscv,s390,sh,sparc,xtensa})
 
-# unpack_source DIR: the newest source of 6.12 in trixie, as DIR/tree.
+# unpack_source KERNEL DIR: the newest source of 6.12 in trixie, as DIR/tree.
 unpack_source() {
-	local dir=$1 one exclude=()
+	local patch=$SANITIZED_DIR/config/$1.patch dir=$2 one exclude=()
 	export APT_CONFIG=$dir/apt/apt.conf
 	mkdir -p "$dir/apt" "$dir/tree"
 	private_apt "$dir/apt" trixie
@@ -29,6 +30,8 @@ unpack_source() {
 		tar -xO ./usr/src/linux-source-6.12.tar.xz | xz -dc -T0 |
 		tar -x -C "$dir/tree" --strip-components=1 --wildcards "${exclude[@]}"
 	rm -rf "$dir/apt" "$dir"/*.deb
+	# Not as part of a repository that the cache may be in.
+	[[ ! -e $patch ]] || GIT_CEILING_DIRECTORIES=$dir git -C "$dir/tree" apply "$patch"
 }
 
 # configure KERNEL DIR: fails if a line of the configuration did not take effect.
@@ -48,7 +51,7 @@ prune() {
 
 make_uml() {
 	local dir=$1
-	unpack_source "$dir"
+	unpack_source uml "$dir"
 	configure uml "$dir"
 	kernel_make uml "$dir/tree" linux modules
 	cp "$dir/tree/linux" "$dir/linux"
@@ -65,7 +68,7 @@ make_uml() {
 # and the rest of the kernel is as fast as ever.
 make_kcsan() {
 	local dir=$1 release
-	unpack_source "$dir"
+	unpack_source kcsan "$dir"
 	configure kcsan "$dir"
 	kernel_make kcsan "$dir/tree" KCSAN_SANITIZE=n bzImage modules
 	release=$(<"$dir/tree/include/config/kernel.release")
