@@ -11,7 +11,7 @@ SANITIZED_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # compiler belongs to the key: modules must be built by the one that built the kernel.
 sanitized_path() {
 	printf '%s/sanitized-%s-%s' "$CACHE_DIR" "$1" "$({ cat "$SANITIZED_DIR/build-kernel.sh" \
-		"$SANITIZED_DIR/config/$1.config" "$VM_DIR/parts/apt.sh" "$VM_DIR/parts/kernel.sh" \
+		"$SANITIZED_DIR/config/$1".* "$VM_DIR/parts/apt.sh" "$VM_DIR/parts/kernel.sh" \
 		"$VM_DIR/parts/initramfs-init" && gcc -dumpfullversion; } | sha256sum | cut -c1-12)"
 }
 
@@ -43,21 +43,23 @@ build_modules() {
 		find "$work" \( -name '*.o' -o -name '*.cmd' \) -delete
 	echo "$part" >"$outdir/kernel"
 	[[ $kernel != uml ]] || variables=(GCOV_PROFILE=y)
-	kernel_make "$kernel" "$part/tree" M="$work" "${variables[@]}" modules
-	kernel_make "$kernel" "$part/tree" M="$work/tests/kmod" modules
-	kernel_make "$kernel" "$part/tree" M="$work/tests/wrong" modules
-	cp "$work/dm-larder.ko" "$work/tests/kmod/simdisk.ko" "$work/tests/wrong/wrong.ko" "$outdir/"
+	# Not left to errexit, which callers switch off: what was built before must not be taken for new.
+	kernel_make "$kernel" "$part/tree" M="$work" "${variables[@]}" modules &&
+		kernel_make "$kernel" "$part/tree" M="$work/tests/kmod" modules &&
+		kernel_make "$kernel" "$part/tree" M="$work/tests/wrong" modules &&
+		cp "$work/dm-larder.ko" "$work/tests/kmod/simdisk.ko" "$work/tests/wrong/wrong.ko" "$outdir/"
 }
 
 # What the suites run in a guest. Builders of several runs at a time take turns.
 build_programs() {
+	local directory
 	mkdir -p "$REPO_DIR/build/bin"
 	exec 9>"$REPO_DIR/build/bin/.lock"
 	flock 9
-	make -s -C "$REPO_DIR/tests/io" >&2
-	make -s -C "$REPO_DIR/tests/functional" >&2
-	make -s -C "$REPO_DIR/userland" >&2
-	make -s -C "$SANITIZED_DIR" >&2
+	for directory in tests/io tests/functional userland tests/sanitized; do
+		# Not left to errexit, which callers switch off by what they do on failure.
+		make -s -C "$REPO_DIR/$directory" >&2 || return
+	done
 	exec 9>&-
 }
 
@@ -87,7 +89,7 @@ passed=0 failed=0 skipped=0
 # run_watched NAME COMMAND...: a suite in a guest. Its sum is added to ours; how the guest ended is one
 # more test.
 run_watched() {
-	local name=$1 code=0 line p=0 f=0 s=0 output
+	local name=$1 code=0 line p=0 f=0 s=0 output begun=$SECONDS
 	shift
 	output=$(mktemp)
 	echo "--- $name"
@@ -101,7 +103,7 @@ run_watched() {
 	elif [[ $code != 0 && $f == 0 || $code -ge 95 ]]; then
 		echo "not ok $name: the kernel's verdict: exit code $code (see above)"
 	else
-		echo "ok $name: nothing reported by the kernel"
+		echo "ok $name: nothing reported by the kernel ($((SECONDS - begun)) s)"
 		passed=$((passed + 1))
 		return
 	fi
