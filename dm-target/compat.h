@@ -19,6 +19,9 @@ typedef fmode_t blk_mode_t;
 #define DM_STATUS_NOFLUSH_FLAG (1U << 0)
 #endif
 
+struct mapped_device;
+void dm_internal_suspend_noflush(struct mapped_device *md);
+
 /* Largest discard that the target takes in one piece. */
 static inline void larder_limit_discards(struct queue_limits *limits, unsigned int sectors)
 {

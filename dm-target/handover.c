@@ -19,12 +19,57 @@
 static DEFINE_MUTEX(caches_lock);
 static LIST_HEAD(caches);
 
+/* LVM names its devices LVM-<VG><LV>[-layer], with 32 characters for each of the two. */
+#define LVM_UUID_LENGTH (4 + 32 + 32)
+
+static bool of_same_lv(const struct larder_cache *a, const struct larder_cache *b)
+{
+	char uuid_a[DM_UUID_LEN] = "", uuid_b[DM_UUID_LEN] = "";
+
+	return !dm_copy_name_and_uuid(dm_table_get_md(a->ti->table), NULL, uuid_a) &&
+	       !dm_copy_name_and_uuid(dm_table_get_md(b->ti->table), NULL, uuid_b) &&
+	       !strncmp(uuid_a, "LVM-", 4) && strnlen(uuid_a, DM_UUID_LEN) >= LVM_UUID_LENGTH &&
+	       !strncmp(uuid_a, uuid_b, LVM_UUID_LENGTH);
+}
+
+/*
+ * When the last snapshot of a cached LV goes, LVM moves the cache from the
+ * layer "-real" back to the LV itself, and resumes both, the layer first,
+ * which has no user any more and is removed then.  It is suspended here, for
+ * the short rest of its life.
+ */
+static int suspend_other_layer(struct larder_cache *c)
+{
+	struct mapped_device *md = NULL;
+	struct larder_cache *other;
+	int err = 0;
+
+	mutex_lock(&caches_lock);
+	list_for_each_entry(other, &caches, list) {
+		if (other == c || !other->active ||
+		    other->metadata_dev->bdev != c->metadata_dev->bdev)
+			continue;
+		if (of_same_lv(c, other))
+			md = dm_table_get_md(other->ti->table);
+		err = md ? dm_hold(md) : -EBUSY;
+		break;
+	}
+	mutex_unlock(&caches_lock);
+	if (err || !md)
+		return err;
+	dm_internal_suspend_noflush(md);
+	dm_put(md);
+	return 0;
+}
+
 /* One active cache for a metadata device.  -EBUSY when there is another. */
 int larder_claim_metadata(struct larder_cache *c)
 {
 	struct larder_cache *other;
-	int err = 0;
+	int err = suspend_other_layer(c);
 
+	if (err)
+		return err;
 	mutex_lock(&caches_lock);
 	list_for_each_entry(other, &caches, list)
 		if (other->active && other->metadata_dev->bdev == c->metadata_dev->bdev)
