@@ -39,13 +39,13 @@ test_thin_pool_while_working() {
 	make_vg
 	l lvcreate -y --type thin-pool --poolmetadataspare n -Zn -n thin -L 64M vg /dev/pva
 	make_fast pool
-	l lvconvert -y --type cache --cachepool vg/fast --cachemode writeback vg/thin_tdata
+	l lvconvert -y --type cache --cachepool vg/fast --cachemode writeback vg/thin
 	l lvcreate -y --type thin -n one -V 64M --thinpool vg/thin
 	cached=vg-thin_tdata dev=/dev/vg/one
 	keep_working
 	sleep 1
 	l lvchange -y --cachemode writethrough vg/thin_tdata
-	l lvchange -y --cachemode writeback vg/thin
+	l lvchange -y --cachemode writeback vg/thin_tdata
 	l lvcreate -y -s -n two vg/one
 	l lvextend -L +16M vg/thin
 	l lvconvert -y --splitcache vg/thin
