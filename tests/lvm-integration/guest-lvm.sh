@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # In a guest of the machine room, with what is installed in /share/installed.tar: what LVM asks for leads to
-# our module, and a root file system gets onto a cached LV.
+# our module, and the root file system on the disk "image" gets onto a cached LV.
 #
 # usage: guest-lvm.sh aliases | root
 
@@ -39,12 +39,11 @@ aliases() {
 }
 
 make_root() {
-	local slow fast
+	local slow fast status
 	slow=$(disk_by_serial slow) fast=$(disk_by_serial fast)
 	vgcreate -q vg "$slow" "$fast"
 	lvcreate -q -an -n root -l 100%PVS vg "$slow"
-	lvcreate -q -an --type cache-pool -n pool -L 160M --poolmetadatasize 8M vg "$fast"
-	lvchange -q --metadataprofile larder-writeback vg/pool
+	lvcreate -q -an -n pool -L 160M vg "$fast"
 	expect 'LVM makes a cache by profile' 0 'vg/root is now cached' \
 		lvconvert -y --type cache --cachepool vg/pool --metadataprofile larder-writeback vg/root
 	lvs -a -o name,segtype,cache_mode,cache_policy,cache_settings,chunk_size,lv_profile vg || true
@@ -55,12 +54,11 @@ make_root() {
 	expect 'the table has them' 0 'writeback s3fifo 4 .*small_percent 10' dmsetup table vg-root
 	expect 'it is ours' 0 '^cache +v[0-9]+\.1[0-9][0-9]\.' dmsetup targets
 	# A hole in the image is zeros on a disk that was never written.
-	dd if=/share/root.img of=/dev/vg/root bs=1M conv=sparse,notrunc,fsync status=none
-	expect 'the root file system is dirty in the cache' 0 '^[1-9]' \
-		lvs --noheadings -o cache_dirty_blocks vg/root
-	dmsetup status vg-root
-	lvs --noheadings -o cache_dirty_blocks vg/root | tr -d ' ' >/share/dirty
-	sync -f /share
+	dd if="$(disk_by_serial image)" of=/dev/vg/root bs=1M conv=sparse,notrunc,fsync status=none
+	# What is dirty is written back as soon as there is time.
+	read -r -a status < <(dmsetup status --noflush vg-root)
+	echo "${status[13]}" >/share/dirty
+	[[ ${status[13]} -gt 0 ]] || not_ok 'nothing is dirty in the cache'
 	echo 'NOW THE POWER GOES'
 	sleep 60
 }
