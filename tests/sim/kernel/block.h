@@ -217,7 +217,6 @@ static inline void dm_internal_suspend_noflush(struct mapped_device *md) { }
 
 #define DMERR(f, ...) sim_log("error: " f, ##__VA_ARGS__)
 #define DMWARN(f, ...) sim_log("warning: " f, ##__VA_ARGS__)
-#define DMWARN(f, ...) sim_log("warning: " f, ##__VA_ARGS__)
 #define DMINFO(f, ...) sim_log("info: " f, ##__VA_ARGS__)
 #define DMERR_LIMIT DMERR
 #define DMWARN_LIMIT DMWARN
