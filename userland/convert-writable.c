@@ -42,6 +42,24 @@ static int copy_table(struct dm_task *from, struct dm_task *to)
 	return 1;
 }
 
+/*
+ * With a cookie: udev knows an event that has none for somebody else's, and takes
+ * the names of the device away.  Nobody needs to look at what is on it.
+ */
+static int resume_it(struct dm_task *task, const char *name)
+{
+	const uint16_t flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
+			       DM_UDEV_DISABLE_DISK_RULES_FLAG | DM_UDEV_DISABLE_OTHER_RULES_FLAG;
+	uint32_t cookie = 0;
+	int ok;
+
+	if (!dm_task_set_name(task, name) || !dm_task_set_cookie(task, &cookie, flags))
+		return 0;
+	ok = dm_task_run(task);
+	dm_udev_wait(cookie);
+	return ok;
+}
+
 static int load_writable(const char *name)
 {
 	struct dm_task *table, *reload, *resume;
@@ -53,7 +71,7 @@ static int load_writable(const char *name)
 	resume = dm_task_create(DM_DEVICE_RESUME);
 	if (table && reload && resume)
 		ok = dm_task_set_name(reload, name) && copy_table(table, reload) &&
-		     dm_task_run(reload) && dm_task_set_name(resume, name) && dm_task_run(resume);
+		     dm_task_run(reload) && resume_it(resume, name);
 	if (table)
 		dm_task_destroy(table);
 	if (reload)
