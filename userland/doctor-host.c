@@ -130,8 +130,7 @@ static void judge_versions(struct doctor *d)
 		finding(d, "versions", FINDING_WARNING, "without LVM there are only caches of dmsetup",
 			"apt-get install lvm2", "there is no LVM; tool " LARDER_VERSION ", kernel %.60s",
 			kernel.release);
-	else if (major < 2 || (major == 2 && !minor && patch < 16) ||
-		 (major == 2 && minor < 3 && patch < 16))
+	else if (major * 1000000 + minor * 1000 + patch < 2003016)
 		finding(d, "versions", FINDING_WARNING,
 			"dm-larder is tested with LVM 2.03.16 and 2.03.31", "upgrade lvm2",
 			"LVM %u.%02u.%02u is old; tool " LARDER_VERSION ", kernel %.60s", major, minor,

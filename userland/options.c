@@ -86,6 +86,8 @@ int parse_options(const struct tool_option *table, void *context, int argc, char
 			code = option->take(option, (char *)context + option->at, optarg);
 		else if (c == ':')
 			code = wrong_usage("option '%s' needs a value", argv[optind - 1]);
+		else if (optopt > 0 && optopt < LONG_BASE)	/* one of several in a word */
+			code = wrong_usage("unknown option '-%c'", optopt);
 		else
 			code = wrong_usage("unknown option '%s'", argv[optind - 1]);
 	}

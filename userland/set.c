@@ -34,39 +34,75 @@ static const struct tool_option options[] = {
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
-/* The settings that chose another policy before. */
-static int drop_policies(struct settings *settings, const char *cache_settings, const char *policy)
+static bool means_default(const char *policy)
+{
+	return !*policy || !strcmp(policy, "default") || !strcmp(policy, "mq") ||
+	       !strcmp(policy, "smq");
+}
+
+static bool is_set(const struct settings *settings, const char *key)
+{
+	size_t length = strlen(key);
+	unsigned int i;
+
+	for (i = 0; i < settings->nr; i++)
+		if (!strncmp(settings->text[i], key, length) && settings->text[i][length] == '=')
+			return true;
+	return false;
+}
+
+/*
+ * Takes back what belongs to a policy that goes: with a cache volume the setting
+ * that chose it, and if all is set, its own settings, unless they are given anew.
+ */
+static int take_back(struct settings *settings, const char *cache_settings, bool all)
 {
 	char copy[1024], *at = copy, *word;
 	int code = 0;
 
 	snprintf(copy, sizeof(copy), "%s", cache_settings);
-	while (!code && (word = strsep(&at, ", ")))  {
+	while (!code && (word = strsep(&at, ", "))) {
 		char *equals = strchr(word, '=');
 
-		if (!equals || strncmp(word, "policy_", 7) || equals - word > 40)
+		if (!equals || equals - word > 40)
 			continue;
 		*equals = '\0';
-		if (strcmp(word + 7, policy))
+		if (is_set(settings, word) || !strcmp(word, "migration_threshold"))
+			continue;
+		if (all || !strncmp(word, "policy_", 7))
 			code = settings_add(settings, word, "default");
 	}
 	return code;
 }
 
+/* The policy that a cache volume has by a setting; "" when it has the host's. */
+static void policy_by_setting(const char *cache_settings, char policy[64])
+{
+	const char *at = strstr(cache_settings, "policy_");
+
+	snprintf(policy, 64, "%.*s", at ? (int)strcspn(at + 7, "=") : 0, at ? at + 7 : "");
+}
+
 /* With a cache volume the policy is one of the settings. */
 static int work_out(struct cache_request *r, const struct cached_lv *cached)
 {
-	int code;
+	const char *settings = row_text(cached->lv, "cache_settings");
+	char before[64];
+	int code = 0;
 
+	if (cached->cachevol)
+		policy_by_setting(settings, before);
+	else
+		snprintf(before, sizeof(before), "%s", row_text(cached->lv, "cache_policy"));
 	if (!cached->cachevol)
-		return judge_settings(&r->settings, r->policy ? r->policy :
-				      row_text(cached->lv, "cache_policy"));
-	if (!r->policy)
-		return 0;
-	code = drop_policies(&r->settings, row_text(cached->lv, "cache_settings"), r->policy);
-	if (!code && strcmp(r->policy, "default") && strcmp(r->policy, "mq") &&
-	    strcmp(r->policy, "smq"))
+		code = judge_settings(&r->settings, r->policy ? r->policy : before);
+	if (code || !r->policy)
+		return code;
+	if (cached->cachevol && !means_default(r->policy))
 		code = settings_add_policy(&r->settings, r->policy);
+	if (!code)
+		code = take_back(&r->settings, settings,
+				 !means_default(before) && strcmp(before, r->policy) != 0);
 	return code;
 }
 
@@ -125,8 +161,7 @@ static int verify(const struct cache_request *r)
 	stats = target.stats ? json_tokener_parse(target.stats) : NULL;
 	if (stats && json_object_object_get_ex(stats, "policy", &value))
 		runs = json_object_get_string(value);
-	if (r->policy && strcmp(r->policy, "default") && strcmp(r->policy, "mq") &&
-	    strcmp(r->policy, "smq") && strcmp(r->policy, runs)) {
+	if (r->policy && !means_default(r->policy) && strcmp(r->policy, runs)) {
 		complain("%s still runs with policy '%.40s'", r->lv.full, runs);
 		code = EXIT_DAMAGED;
 	} else if (!r->quiet) {

@@ -1,0 +1,373 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests of larder's LVM commands with a fake LVM and a fake kernel: what is run, with which words, and what
+# becomes of answers that nobody should give. The tool is built with a root of its own, below which it
+# looks for every program and file, and with the address and undefined-behaviour sanitizers.
+#
+# usage: tests/unit/test-commands.sh
+#
+# The last line is "N passed, N failed, 0 skipped".
+
+set -euo pipefail
+case ${1:-} in
+-h | --help) sed -n '2,/^$/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
+?*) echo "test-commands.sh: unknown argument '$1': see --help" >&2 && exit 2 ;;
+esac
+cd "$(dirname "$0")/../.."
+source=$PWD build=$PWD/build/unit/commands passed=0 failed=0
+root=$build/root
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
+mkdir -p "$build"
+cd "$build"
+
+sanitized='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Werror'
+
+build_all() {
+	local objects
+	make --no-print-directory -s -C "$source/userland" BIN="$build" OBJ="$build/objects" CFLAGS="$sanitized" \
+		CPPFLAGS="-DLARDER_ROOT='\"$root\"'"
+	objects=$(find "$build/objects" -name '*.o' ! -path '*/userland/kernel.o')
+	# shellcheck disable=SC2086  # words
+	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized "-DLARDER_ROOT=\"$root\"" -o larder \
+		"$source/tests/unit/tools/fake-kernel.c" $objects -ldevmapper -l:libjson-c.a -l:libexpat.a -lm
+	# shellcheck disable=SC2086
+	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o flush-pace \
+		"$source/tests/unit/tools/flush-pace.c" "$source/userland/flush-pace.c"
+}
+
+larder() { "$build/larder" "$@" </dev/null; }
+
+pass() { passed=$((passed + 1)) && printf 'ok %s\n' "$1"; }
+
+fail() {
+	failed=$((failed + 1))
+	printf 'not ok %s: %s\n' "$1" "$2"
+	sed 's/^/#   /;20q' out
+	[[ ! -e $root/calls ]] || sed 's/^/#   called: /' "$root/calls"
+}
+
+# expect NAME CODE PATTERN COMMAND...: it must end with CODE, and its output match PATTERN.
+expect() {
+	local name=$1 want=$2 pattern=$3 code=0
+	shift 3
+	: >"$root/calls"
+	"$@" >out 2>&1 || code=$?
+	if [[ $code -ne $want ]]; then
+		fail "$name" "exit code $code, expected $want ($*)"
+	elif [[ $pattern ]] && ! grep -qaE -- "$pattern" out; then
+		fail "$name" "nothing matches /$pattern/ ($*)"
+	else
+		pass "$name"
+	fi
+}
+
+# called NAME LINE: the last command has called exactly this; not_called NAME PATTERN.
+called() { if grep -qxF -- "$2" "$root/calls"; then pass "$1"; else fail "$1" "not called: $2"; fi; }
+not_called() { if grep -qE -- "$2" "$root/calls"; then fail "$1" "called: $2"; else pass "$1"; fi; }
+
+expect_json() {
+	local name=$1 expression=$2
+	shift 2
+	"$@" >out 2>err || true
+	if python3 -c "import json, sys
+d = json.load(open('out'))
+sys.exit(not ($expression))" 2>>err; then pass "$name"; else fail "$name" "not true: $expression"; fi
+}
+
+answer() { cat >"$root/answers/$1"; }
+
+# row NAME SEGTYPE POOL [KEY=VALUE...]: of lvs, as JSON.
+row() {
+	local word text
+	text="{\"vg_name\":\"vg\",\"lv_name\":\"$1\",\"segtype\":\"$2\",\"pool_lv\":\"$3\",\"lv_size\":\"131072\""
+	for word in "${@:4}"; do
+		text+=",\"${word%%=*}\":\"${word#*=}\""
+	done
+	echo "$text}"
+}
+
+lvs_are() {
+	local IFS=,
+	echo "{\"report\":[{\"lv\":[$*]}]}" | answer lvs.out
+}
+
+status='8 72/1280 128 10/960 1 2 3 4 5 6 40 1 writeback 2 migration_threshold 2048 s3fifo 0 rw -'
+stats='{"version":"1.0.0","policy":"s3fifo","block_sectors":128}'
+
+# device NAME TYPE UUID STATUS TABLE STATS
+device() { printf '%s\n' "$2" "$3" 131072 "$4" "$5" "$6" >"$root/dm/$1"; }
+
+# A host where all is well: vg/data is cached by a pool, vg/vol by a volume, vg/plain and vg/fast are free.
+well() {
+	rm -rf "$root"
+	mkdir -p "$root"/{answers,dm,usr/sbin,usr/bin,boot,sys/module,sys/dev/block/7:{0,1,2},libexec}
+	cp "$source/tests/unit/tools/fake-lvm" "$root/usr/sbin/lvm"
+	cp "$source/tests/unit/tools/fake-lvm" "$root/usr/sbin/modprobe"
+	cp "$source/tests/unit/tools/fake-lvm" "$root/usr/bin/lsinitramfs"
+	printf 'larder 1.0.0\ncache 2.100.0\n' >"$root/dm/versions"
+	device vg-data cache LVM-x "$status" "7:0 7:1 7:2 128 1 writeback s3fifo 0" "$stats"
+	device vg-opt cache LVM-z "$status" "7:0 7:1 7:2 128 1 writeback s3fifo 0" "$stats"
+	device vg-vol cache LVM-y "${status/s3fifo/mq}" "7:0 7:1 7:2 128 1 writeback mq 0" "$stats"
+	lvs_are "$(row data cache '[pool_cpool]' cache_mode=writeback cache_policy=s3fifo)" "$(row '[pool_cpool]' cache-pool '')" \
+		"$(row vol cache '[fast_cvol]' cache_mode=writeback cache_policy=cleaner cache_settings=policy_cleaner=1,x=2)" \
+		"$(row '[fast_cvol]' linear '')" "$(row opt cache '[pool_cpool]' cache_policy=s3fifo 'cache_settings=x=1,y=2,migration_threshold=4096')" "$(row plain linear '')" "$(row fast linear '' devices='/dev/ssd(0)')" \
+		"$(row free cache-pool '')"
+	echo '{"report":[{"pv":[{"pv_name":"/dev/slow","vg_name":"vg"},{"pv_name":"/dev/ssd","vg_name":"vg"},
+		{"pv_name":"/dev/other","vg_name":"wg"}]}]}' | answer pvs.out
+	echo 'insmod /lib/modules/x/extra/dm-larder.ko' | answer modprobe.out
+	echo '  LVM version:     2.03.31(2) (2025-02-27)' | answer version.out
+	printf 'cache_check_executable="/libexec/cache_check"\ncache_repair_executable="/libexec/cache_repair"\n' |
+		answer lvmconfig.out
+	ln -s "$build/larder" "$root/libexec/cache_check"
+	ln -s "$build/larder" "$root/libexec/cache_repair"
+	: >"$root/boot/initrd.img-$(uname -r)"
+	echo 'usr/lib/modules/x/extra/dm-larder.ko' | answer lsinitramfs.out
+}
+
+test_names() {
+	local name
+	well
+	# shellcheck disable=SC2016  # not to be expanded
+	for name in '' data /data vg/ -vg/data vg/-data 'vg/da ta' 'vg/da;ta' vg/../x ../vg/data vg/data/x \
+		'vg/$(id)' "vg/$(printf 'x%.0s' {1..200})"; do
+		expect "names: '${name:0:20}'" 64 'VG/LV' larder set --mode writeback -- "$name"
+		not_called 'names: ... LVM hears nothing of it' .
+	done
+	for name in -rf 'a b' ../x vg/fast @tag ''; do
+		expect "names: a cache volume '$name'" 64 '' larder attach vg/plain --cachevol "$name" --yes
+		not_called 'names: ... LVM hears nothing of it' .
+	done
+	expect 'names: a PV that is no path' 64 'path below /dev' larder create vg/plain --cache-pv sdb
+	expect 'names: a PV that climbs' 64 'path below /dev' larder create vg/plain --cache-pv /dev/../etc/passwd
+	expect 'names: /dev/VG/LV' 0 '' larder set /dev/vg/data --mode writethrough
+}
+
+test_words() {
+	local word
+	well
+	for word in A=1 'a b=1' =1 a a= a=x a=-1 a=1.5 a=99999999999999999999 ro=1 rotor=1 -a=1 policy_x=1 Fail=1; do
+		expect "settings: '$word'" 64 '' larder set vg/data --set "$word"
+		not_called 'settings: ... LVM hears nothing of it' .
+	done
+	expect 'policies: no name' 64 'no name of a policy' larder set vg/data --policy 'x;y'
+	expect 'policies: none' 64 "no policy 'arc'" larder set vg/data --policy arc
+	mkdir -p "$root/sys/module/dm_larder_policy_arc"
+	expect "policies: a module's" 1 "still runs with policy 's3fifo'" larder set vg/data --policy arc
+	expect 'modes: none' 64 'unknown mode' larder set vg/data --mode writearound
+	expect 'chunks: not in steps of 32k' 64 'multiples of 32 KiB' larder attach vg/plain --cachevol fast --chunk-size 48k
+	for word in attach create detach doctor list set; do
+		expect "$word: --help" 0 "^usage: larder $word" larder $word --help
+		expect "$word: unknown option" 64 "unknown option '--nonsense'" larder $word --nonsense
+	done
+	for word in attach create detach set; do
+		expect "$word: nothing to work on" 64 'expected one VG/LV' larder $word
+	done
+}
+
+test_attach() {
+	well
+	expect 'attach: a pool' 0 '^vg/plain: cached by vg/free$' larder attach vg/plain --cachepool free --mode writeback --set small_percent=5 -y
+	called 'attach: ... this way' 'lvm [lvconvert] [-y] [--type] [cache] [--cachepool] [free] [--cachemode] [writeback] [--cachepolicy] [s3fifo] [--cachesettings] [small_percent=5] [vg/plain]'
+	expect 'attach: nothing of our environment' 0 '' env SECRET=x LVM_SYSTEM_DIR=/tmp LC_ALL=de_DE "$build/larder" attach vg/plain --cachevol fast --policy cleaner -y
+	called 'attach: a volume, the policy as a setting' 'lvm [lvconvert] [-y] [--type] [cache] [--cachevol] [fast] [--cachepolicy] [cleaner] [--cachesettings] [policy_cleaner=1] [vg/plain]'
+	expect 'attach: ... a clean one' 1 '' grep -E 'SECRET|SYSTEM_DIR|de_DE' "$root/environment"
+	expect 'attach: ... in C' 0 '' grep -x LC_ALL=C "$root/environment"
+	expect 'attach: nobody says yes' 1 'give --yes' larder attach vg/plain --cachepool free
+	not_called 'attach: ... nothing is done' lvconvert
+	expect 'attach: a pool that is none' 65 'no cache pool' larder attach vg/plain --cachepool fast -y
+	expect 'attach: a pool as a volume' 65 'no cache volume' larder attach vg/plain --cachevol free -y
+	expect 'attach: a hidden volume' 65 'a part of another' larder attach vg/plain --cachevol fast_cvol -y
+	expect 'attach: no such volume' 66 'no volume vg/none' larder attach vg/plain --cachevol none -y
+	expect 'attach: no such origin' 66 'no volume vg/none' larder attach vg/none --cachevol fast -y
+	expect 'attach: has one' 65 'has a cache already' larder attach vg/data --cachevol fast -y
+	printf '  Insufficient free space\n  \033[31mred\n' | answer lvconvert.err
+	echo 5 | answer lvconvert.code
+	expect 'attach: LVM says why it refuses' 1 'larder attach: lvconvert: Insufficient free space' larder attach vg/plain --cachepool free -y
+	expect 'attach: ... printable' 1 '' grep -qa $'\033' out
+	printf 'cache 2.3.0\n' >"$root/dm/versions"
+	expect "attach: dm-cache's target" 69 'is not dm-larder' larder attach vg/plain --cachepool free -y
+	: >"$root/dm/versions"
+	expect 'attach: no target at all' 69 'is not dm-larder' larder attach vg/plain --cachepool free -y
+	called 'attach: ... loads the module' 'modprobe [dm-larder]'
+}
+
+# Makes LVM report what lvcreate has made.
+make_new() {
+	well
+	answer lvcreate.sh <<-'END'
+		while [[ $1 != -n ]]; do shift; done
+		type=linear && [[ $2 != *_larder ]] || type=cache-pool
+		sed -i 's/"lv":\[/&{"vg_name":"vg","lv_name":"'"$2"'","segtype":"'$type'"},/' "$root/answers/lvs.out"
+	END
+}
+
+test_create() {
+	make_new
+	expect 'create: a cache for a volume' 0 'cached by vg/plain_larder' larder create vg/plain --cache-pv /dev/ssd --chunk-size 64k
+	called 'create: ... the pool' 'lvm [lvcreate] [-y] [--type] [cache-pool] [-n] [plain_larder] [-l] [100%FREE] [--chunksize] [128s] [vg] [/dev/ssd]'
+	expect 'create: no size' 66 '--size makes it' larder create vg/new --cache-pv /dev/ssd
+	expect 'create: a size of what exists' 64 'vg/plain exists' larder create vg/plain --cache-pv /dev/ssd --size 1g
+	expect 'create: both ways' 64 'expected --cache-pv or --cachevol' larder create vg/plain --cache-pv /dev/ssd --cachevol fast
+	expect "create: another group's PV" 66 'not in volume group vg: vgextend' larder create vg/plain --cache-pv /dev/other
+	expect 'create: no PV' 66 'no physical volume' larder create vg/plain --cache-pv /dev/null
+	make_new
+	echo 5 | answer lvconvert.code
+	expect 'create: the rest fails' 1 'ended with 5' larder create vg/plain --cache-pv /dev/ssd --cache-size 1g
+	called 'create: ... the pool is taken away' 'lvm [lvremove] [-y] [vg/plain_larder]'
+	not_called 'create: ... the volume is not' 'lvremove.*vg/plain]'
+	make_new
+	echo 5 | answer lvconvert.code
+	expect 'create: with the volume' 1 'ended with 5' larder create vg/new --size 1g --cache-pv /dev/ssd
+	called 'create: ... not on the SSD' 'lvm [lvcreate] [-y] [-n] [new] [-L] [2097152s] [vg] [/dev/slow]'
+	called 'create: ... which is taken away, too' 'lvm [lvremove] [-y] [vg/new]'
+}
+
+test_set() {
+	well
+	expect 'set: a pool' 0 'runs with policy s3fifo' larder set vg/data --policy s3fifo --set small_percent=5
+	called 'set: ... this way' 'lvm [lvchange] [-y] [--cachepolicy] [s3fifo] [--cachesettings] [small_percent=5] [vg/data]'
+	expect 'set: a volume' 0 'runs with policy s3fifo' larder set vg/vol --policy s3fifo
+	called 'set: ... by a setting, and only one' 'lvm [lvchange] [-y] [--cachepolicy] [s3fifo] [--cachesettings] [policy_s3fifo=1] [--cachesettings] [policy_cleaner=default] [--cachesettings] [x=default] [vg/vol]'
+	expect 'set: the kernel does something else' 1 "still runs with policy 's3fifo'" larder set vg/vol --policy cleaner
+	expect 'set: a setting of the policy that goes' 1 'still runs' larder set vg/opt --policy cleaner --set y=3
+	called 'set: ... goes with it' 'lvm [lvchange] [-y] [--cachepolicy] [cleaner] [--cachesettings] [y=3] [--cachesettings] [x=default] [vg/opt]'
+	expect 'set: the mode' 0 '' larder set vg/data --mode passthrough
+	called 'set: ... this way' 'lvm [lvchange] [-y] [--cachemode] [passthrough] [vg/data]'
+	expect 'set: nothing' 64 'expected --mode' larder set vg/data
+	lvs_are "$(row data cache '[pool_cpool]' cache_policy=smq)" "$(row '[pool_cpool]' cache-pool '')"
+	expect "set: what LVM would drop" 64 'add --policy s3fifo' larder set vg/data --set small_percent=5
+	rm "$root/dm/vg-data"
+	expect 'set: not active' 0 'when it is activated' larder set vg/data --mode writeback
+}
+
+test_detach() {
+	local job code=0
+	well
+	# LVM goes on until it is told to stop; it notes how often.
+	answer lvconvert.sh <<-'END'
+		trap 'echo stopped >>$root/calls; exit 5' INT
+		touch "$root/flushing"
+		for ((i = 0; i < 300; i++)); do sleep 0.1; done
+	END
+	: >"$root/calls"
+	"$build/larder" detach vg/data </dev/null >out 2>&1 &
+	job=$!
+	until [[ -e $root/flushing ]]; do sleep 0.05; done
+	kill -TERM $job
+	wait $job || code=$?
+	if [[ $code == 75 ]] && grep -q 'keeps its cache as it was' out; then pass 'detach: interrupted'; else fail 'detach: interrupted' "exit code $code"; fi
+	if [[ $(grep -c stopped "$root/calls") == 1 ]]; then pass 'detach: LVM is told once'; else fail 'detach: LVM is told once' ''; fi
+	if grep -q 'vg/data: 40 dirty chunks left (2.5 MiB)' out; then pass 'detach: how much is left'; else fail 'detach: how much is left' ''; fi
+	answer lvconvert.sh <<-'END'
+		sed -i 's/"segtype":"cache"/"segtype":"linear"/' "$root/answers/lvs.out"
+	END
+	expect 'detach: done' 0 '^vg/data: has no cache any more$' larder detach vg/data
+	called 'detach: ... this way' 'lvm [lvconvert] [-y] [--splitcache] [vg/data]'
+	expect 'detach: no cache' 65 'has no cache: it is linear' larder detach vg/data
+	well
+	answer lvconvert.sh <<<':'
+	expect 'detach: LVM lies' 1 'did not do it' larder detach --remove vg/data
+	called 'detach: ... asked for the rest, too' 'lvm [lvconvert] [-y] [--uncache] [vg/data]'
+	device vg-data cache LVM-x Fail '' ''
+	expect 'detach: a cache that has failed' 1 'would drop it' larder detach vg/data
+	not_called 'detach: ... LVM is not asked' lvconvert
+}
+
+test_list() {
+	well
+	device bare larder '' "$status" "7:0 7:1 7:2 128 1 writeback s3fifo 0" "$stats"
+	device stock cache '' "${status/s3fifo/smq}" "7:0 7:1 7:2 128 1 writeback smq 0" ''
+	expect_json 'list: all caches' "sorted((c['name'], c['kind'], c['active']) for c in d['caches']) == [('bare', 'dmsetup', True),
+		('stock', 'dmsetup', True), ('vg/data', 'cachepool', True), ('vg/opt', 'cachepool', True), ('vg/vol', 'cachevol', True)]" larder list --json
+	expect_json 'list: what the kernel runs' "{c['name']: c['runs_policy'] for c in d['caches']}['vg/vol'] == 's3fifo'" larder list --json
+	expect 'list: for people' 0 '^vg/data +cachepool +writeback +s3fifo +0.1 +1.0 +2.5 +ok$' larder list
+	rm "$root/usr/sbin/lvm"
+	expect 'list: without LVM' 0 '^bare ' larder list
+	expect 'set: without LVM' 69 'cannot run' larder set vg/data --mode writeback
+}
+
+# What LVM would never say.
+test_hostile() {
+	local text
+	well
+	for text in '' '[]' '{' '{"report":0}' '{"report":[]}' '{"report":[{"lv":0}]}' '{"report":[0]}' 'null' '"x"' \
+		"$(printf '[%.0s' {1..5000})"; do
+		printf '%s' "$text" | answer lvs.out
+		expect "hostile: '${text:0:20}'" 69 'cannot be understood' larder set vg/data --mode writeback
+	done
+	for text in '{"report":[{"lv":[0,null,[],{},{"lv_name":5}]}]}' '{"report":[{"lv":[]}]}' \
+		'{"report":[{"lv":[{"vg_name":{},"lv_name":["data"]}]}]}'; do
+		answer lvs.out <<<"$text"
+		expect "hostile: '${text:0:30}'" 66 'no volume vg/data' larder set vg/data --mode writeback
+		expect 'hostile: ... list' 0 '' larder list
+	done
+	lvs_are "$(row data cache '[-rf_cpool]')" "$(row '[-rf_cpool]' cache-pool '')"
+	expect 'hostile: a pool that looks like an option' 69 'does not report the cache' larder set vg/data --mode writeback
+	lvs_are "$(row data cache "$(printf 'x%.0s' {1..9000})" cache_settings="$(printf 'policy_%.0s' {1..3000})")"
+	expect 'hostile: long names' 69 'does not report' larder set vg/data --mode writeback
+	lvs_are "$(row data cache p cache_settings="$(printf 'policy_%d=1,' {1..200})")" "$(row p linear '')"
+	expect 'hostile: many settings' 64 'more than' larder set vg/data --policy s3fifo
+	well
+	answer lvs.sh <<<'head -c 70000000 /dev/zero'
+	expect 'hostile: too much' 71 'more than can be read' larder set vg/data --mode writeback
+	well
+	device vg-data cache LVM-x 'gibberish' 'x' '[1]'
+	expect_json 'hostile: a status that is none' "[c['health'] for c in d['caches'] if c['name'] == 'vg/data'] == ['failed']" larder list --json
+	expect 'hostile: stats that are none' 1 'still runs with' larder set vg/data --policy s3fifo
+	answer lvs.code <<<5
+	expect 'LVM does not report' 66 '' larder set vg/data --mode writeback
+}
+
+test_doctor() {
+	well
+	lvs_are "$(row data cache '[pool_cpool]' cache_policy=s3fifo)" "$(row '[pool_cpool]' cache-pool '')"
+	expect 'doctor: all is well' 0 ' 0 errors, 0 warnings, 0 not known$' larder doctor
+	expect_json 'doctor: as JSON' "d['result'] == 'ok' and not d['errors'] and len(d['checks']) >= 10" larder doctor --json
+	# broken NAME LEVEL PATTERN: what was just broken is found, alone
+	broken() {
+		expect "doctor: $1" 1 "^$2 +$3" larder doctor
+		cp out found
+		expect 'doctor: ... says why and what to do' 0 '' bash -c "grep -q ' why: ' found && grep -q ' do:  ' found"
+		well
+		lvs_are "$(row data cache '[pool_cpool]' cache_policy=s3fifo)" "$(row '[pool_cpool]' cache-pool '')"
+	}
+	echo 'cache 2.3.0' >"$root/dm/versions"
+	broken "dm-cache's target" error "target: .*the kernel's own"
+	mkdir -p "$root/sys/module/dm_cache_smq"
+	broken 'a stock module' warning 'stock-modules: the module dm_cache_smq'
+	echo 'insmod /lib/modules/x/kernel/drivers/md/dm-cache.ko' | answer modprobe.out
+	broken 'aliases' error 'alias: modprobe dm-cache loads something else'
+	echo 1 | answer modprobe.code
+	broken 'no module' error 'alias: modprobe dm-cache finds no module'
+	echo '  LVM version:     2.02.98(2)' | answer version.out
+	broken 'an old LVM' warning 'versions: LVM 2.02.98 is old'
+	rm "$root/libexec/cache_check"
+	broken 'no cache_check' error 'lvm.conf: global/cache_check_executable'
+	ln -sf /bin/true "$root/libexec/cache_repair"
+	broken 'another cache_repair' error 'lvm.conf: global/cache_repair_executable'
+	echo 'usr/lib/modules/x/kernel/drivers/md/dm-cache.ko' | answer lsinitramfs.out
+	broken 'the initramfs' warning 'initramfs: does not have dm-larder'
+	device vg-data cache LVM-x "${status/rw -/ro needs_check}" '7:0 7:1 7:2 128' "$stats"
+	broken 'a cache that needs a check' error 'health: vg/data: needs a check'
+	device vg-data cache LVM-x "$status" '7:0 7:1 7:2 128' ''
+	broken "a cache that dm-cache runs" error "target: vg/data is run by the kernel's own"
+	device vg-data cache LVM-x "$status" '7:0 7:1 7:2 128' "${stats/:128/:4096}"
+	broken 'large blocks' warning 'blocks: vg/data: blocks of 2048 KiB'
+	echo 512 >"$root/sys/dev/block/7:1/alignment_offset"
+	broken 'alignment' warning 'alignment: vg/data: cache device .7:1. is off by 512'
+	mkdir "$root/sys/dev/block/7:2/integrity" && echo T10-DIF-TYPE1-CRC >"$root/sys/dev/block/7:2/integrity/format"
+	broken 'protection information' warning 'integrity: vg/data: the origin has'
+	lvs_are "$(row vol cache '[fast_cvol]' cache_policy=cleaner)" "$(row '[fast_cvol]' linear '')"
+	broken 'a policy that LVM keeps to itself' warning 'policy: vg/vol: LVM says cleaner, but s3fifo runs'
+}
+
+build_all
+for part in names words attach create set detach list hostile doctor; do
+	"test_$part"
+done
+./flush-pace | tee out
+read -r p _ f _ < <(tail -n 1 out)
+passed=$((passed + p)) failed=$((failed + f))
+printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]
