@@ -175,6 +175,8 @@ static inline bool super_read_only(const struct metadata *md)
 /* metadata-replay.c */
 int replay_next(struct metadata *md, struct metadata_io *io);
 int replay_piece(struct metadata *md);
+int replay_end(struct metadata *md, struct metadata_io *io);
+int replay_end_judge(const struct metadata *md);
 int load_damage(struct metadata *md, u64 unit, const char *what);
 
 /* metadata-checkpoint.c: moves one segment; also a part of the activation */

@@ -15,6 +15,9 @@ enum load_state {
 	LOAD_TABLE_PIECE,
 	LOAD_JOURNAL,
 	LOAD_JOURNAL_PIECE,
+	LOAD_END,
+	LOAD_END_JUDGE,
+	LOAD_DONE,
 };
 
 /* 0 when the visitor wants to go on all the same. */
@@ -195,6 +198,11 @@ static int load_state(struct metadata *md, struct metadata_io *io)
 		md->op.state = LOAD_JOURNAL;
 		rc = replay_piece(md);
 		break;
+	case LOAD_END:
+		return replay_end(md, io);
+	case LOAD_END_JUDGE:
+		rc = replay_end_judge(md);
+		break;
 	default:
 		return -EINVAL;
 	}
@@ -208,6 +216,8 @@ static int load_run(struct metadata *md, struct metadata_io *io)
 	do {
 		if (md->op.state == LOAD_JOURNAL &&
 		    md->load.scanned == md->geometry.journal_blocks)
+			md->op.state = md->load.ended ? LOAD_END : LOAD_DONE;
+		if (md->op.state == LOAD_DONE)
 			return load_done(md);
 		rc = load_state(md, io);
 	} while (rc == METADATA_DONE);

@@ -107,3 +107,20 @@ int replay_piece(struct metadata *md)
 	}
 	return rc;
 }
+
+/*
+ * The end is read once more: a block that came with a wrong bit, or from another
+ * place, would end the journal too early, and nothing behind it need tell.
+ */
+int replay_end(struct metadata *md, struct metadata_io *io)
+{
+	return metadata_transfer(io, METADATA_READ, journal_unit(md, md->head_seq), 1,
+				 md->buffers.large);
+}
+
+int replay_end_judge(const struct metadata *md)
+{
+	const struct larder_journal_block *block = (const void *)md->buffers.large;
+
+	return journal_block_follows(md, block, md->head_seq, md->head_crc) ? -EIO : METADATA_DONE;
+}
