@@ -91,6 +91,37 @@ static void resume_for_sure(void)
 		;
 }
 
+#define CACHE_SECTORS_MAX 24576u
+#define METADATA_SECTORS_MAX 4096u
+
+static void grow(enum device_name name, u64 by, u64 limit)
+{
+	u64 sectors = min(devices.dev[name].bdev.sectors + 1 + by, limit);
+
+	if (sectors <= devices.dev[name].bdev.sectors)
+		return;
+	sim_log("admin: %s grows to %llu sectors", devices.dev[name].bdev.name,
+		(unsigned long long)sectors);
+	devices_grow(name, sectors, &world.grow_rng);
+}
+
+/* The cache device, the metadata device or both, by some slots or pages or less; or none. */
+static void grow_devices(void)
+{
+	struct sim_rng *rng = &world.grow_rng;
+	u32 what;
+
+	if (!world.grows)
+		return;
+	what = (u32)sim_rng_below(rng, 8);
+	if (what & 1)
+		grow(DEV_CACHE, sim_rng_below(rng, (u64)world.config.chunk_sectors <<
+					      sim_rng_below(rng, 6)), CACHE_SECTORS_MAX);
+	if ((what & 6) == 6)
+		grow(DEV_METADATA, sim_rng_below(rng, 4u << sim_rng_below(rng, 6)),
+		     METADATA_SECTORS_MAX);
+}
+
 void admin_boot(void)
 {
 	u32 tries = 0;
@@ -100,6 +131,7 @@ void admin_boot(void)
 	if (world_may(WORLD_memory))
 		memory_fail_nowait(world_one_in(2) ? 5 + (u32)world_below(100) : 0);
 	world.md = sim_dm_create();
+	grow_devices();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
 	resume_for_sure();
 	judge_after_boot();
@@ -118,7 +150,11 @@ static void manage_suspend(void)
 	sim_sleep_ns(world_below(50000000));
 	if (!err && world_one_in(2))
 		judge_visit();
+	grow_devices();
 	resume_for_sure();
+	/* a suspend that was interrupted is no resume */
+	if (!err)
+		judge_sizes();
 }
 
 static void manage_reload(void)
@@ -142,13 +178,16 @@ static void manage_reload(void)
 		sim_disk_flush(&devices.dev[DEV_ORIGIN].disk);
 		oracle_resize(&world.oracle, sectors, ++world.tick);
 	}
+	grow_devices();
 	load_for_sure(sectors, write_back, policy);
 	if (world_one_in(8)) {
 		sim_dm_clear(world.md);
 		load_for_sure(sectors, write_back, policy);
 	}
+	grow_devices();
 	sim_dm_suspend(world.md, false);
 	resume_for_sure();
+	judge_sizes();
 	world.sectors = sectors;
 	world.write_back = write_back;
 }

@@ -55,6 +55,20 @@ void devices_no_faults(void)
 	devices.fail_at = 0;
 }
 
+void devices_grow(enum device_name name, u64 sectors, struct sim_rng *rng)
+{
+	struct backing *b = &devices.dev[name];
+	u64 at = b->bdev.sectors, junk[SIM_SECTOR / sizeof(u64)];
+	u32 i;
+
+	sim_disk_resize(&b->disk, sectors);
+	b->bdev.sectors = sectors;
+	for (i = 0; i < ARRAY_SIZE(junk); i++)
+		junk[i] = sim_rng_next(rng);
+	for (; at < sectors; at++)
+		sim_disk_write(&b->disk, at, junk, 1, false);
+}
+
 struct block_device *sim_find_device(const char *name)
 {
 	u32 i;

@@ -85,5 +85,7 @@ void devices_host_crash(struct sim_rng *rng);
 /* The writes in flight, to this disk or a copy of it, before it crashes. */
 void devices_hand_in(const struct backing *b, struct sim_disk *disk);
 void devices_no_faults(void);
+/* An administrator makes one longer: what comes behind the old end is there already. */
+void devices_grow(enum device_name name, u64 sectors, struct sim_rng *rng);
 
 #endif

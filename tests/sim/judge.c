@@ -326,6 +326,24 @@ static int read_through(void *context, u64 sector, void *buffer)
 	return 0;
 }
 
+void judge_sizes(void)
+{
+	struct larder_cache *c = loaded_cache();
+	const struct geometry *g = c ? &c->geometry : NULL;
+	u64 units = devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS, slots;
+
+	/* for want of memory it may have stayed as it was */
+	if (!c || world.errors_expected)
+		return;
+	slots = min(devices.dev[DEV_CACHE].bdev.sectors / g->block_sectors,
+		    (units - g->table_start) * LARDER_ENTRIES_PER_PAGE);
+	if (g->nr_slots != slots || c->map.nr_slots != slots)
+		sim_fail("the cache has %llu slots, there is room for %llu",
+			 (unsigned long long)g->nr_slots, (unsigned long long)slots);
+	if (memcmp(g, metadata_geometry(c->metadata), sizeof(*g)))
+		sim_fail("the metadata know other sizes than the cache");
+}
+
 void judge_after_boot(void)
 {
 	struct larder_cache *c = loaded_cache();
@@ -336,6 +354,7 @@ void judge_after_boot(void)
 	if (!c || devices.lost_its_way)
 		return;
 	reader.map = &c->map;
+	judge_sizes();
 	compare_copies(&c->map, NOW);
 	/* not when a resize has been cut short: the oracle knows the longer device already */
 	wrong = world.oracle.sectors != world.sectors ? NULL :

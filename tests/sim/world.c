@@ -211,6 +211,9 @@ static void begin(const struct world_options *options)
 	world.fault_rng.state = sim_mix(options->seed * 4 + 1);
 	world.crash_rng.state = sim_mix(options->seed * 4 + 2);
 	world.judge_rng.state = sim_mix(~options->seed);
+	/* of its own: without growth a seed is what it was */
+	world.grow_rng.state = sim_mix(options->seed ^ 0x67726f77);
+	world.grows = world_may(WORLD_grow) && sim_rng_below(&world.grow_rng, 2);
 	pick_config();
 	world.write_back = world.config.write_back;
 	world.sectors = world.config.origin_sectors;

@@ -15,8 +15,8 @@ struct larder_cache;
 #define WORLD_FEATURES(X) \
 	X(crashes) X(host_crashes) X(errors) X(bad_sectors) X(loss) X(misdirected) X(slow) \
 	X(memory) X(preempt) X(unlikely) X(fua) X(flush) X(discard) X(manage) X(reload) \
-	X(modes) X(policies) X(resize) X(suspend) X(detach) X(clean_stop) X(big_io) \
-	X(rare)
+	X(modes) X(policies) X(resize) X(grow) X(suspend) X(detach) X(clean_stop) \
+	X(big_io) X(rare)
 
 enum world_feature {
 #define X(name) WORLD_##name,
@@ -54,8 +54,9 @@ struct world {
 	struct world_options options;
 	struct world_config config;
 	struct sim_rng rng;	/* of what users and admins do */
-	struct sim_rng fault_rng, crash_rng;
+	struct sim_rng fault_rng, crash_rng, grow_rng;
 	struct sim_rng judge_rng;	/* that somebody looks must not change what happens */
+	bool grows;		/* cache and metadata device become longer */
 	struct oracle oracle;
 	u64 tick;		/* the oracle's clock */
 	struct mapped_device *md;
@@ -125,6 +126,7 @@ void judge_all_clean(void);
 void judge_visit(void);
 void judge_before_crash(void);
 void judge_after_boot(void);
+void judge_sizes(void);		/* right after a resume */
 void judge_forget(void);	/* the cache was made anew, or discarded */
 
 #endif
