@@ -230,7 +230,7 @@ test_other_sizes() {
 	chunk=128 refused_now "the cache was made with chunks of 64 sectors, the table says 128"
 	chunk=64
 	linear small /dev/ssd 0 16384
-	ssd=/dev/mapper/small refused_now "larder: Cache device is smaller than when this cache was made"
+	ssd=/dev/mapper/small refused_now "larder: Cache device is smaller than what the cache uses of it"
 	ssd=/dev/mapper/small refused_now "cache device has 16384 sectors, the cache uses 24576"
 	ssd=/dev/ssd
 	dmsetup remove small
