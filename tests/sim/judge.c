@@ -344,6 +344,8 @@ void judge_sizes(void)
 		sim_fail("the metadata know other sizes than the cache");
 }
 
+static void judge_cut(bool reads);
+
 void judge_after_boot(void)
 {
 	struct larder_cache *c = loaded_cache();
@@ -373,6 +375,9 @@ void judge_after_boot(void)
 				 (unsigned long long)j.sure[block]);
 	}
 	judge_event(NULL);
+	/* what the drives still held has been seen now: no power cut may take it back (I3, I6) */
+	if (world.host_crashed)
+		judge_cut(true);
 }
 
 void judge_all_clean(void)
@@ -490,7 +495,7 @@ static void judge_reads(const struct slotmap *map)
 		sim_fail("after a power cut: %s", wrong);
 }
 
-static void judge_view(enum view which)
+static void judge_view(enum view which, bool reads)
 {
 	struct metadata_visitor visitor = {
 		.entry = read_entry,
@@ -529,8 +534,15 @@ static void judge_view(enum view which)
 		sim_fail("metadata %s: block %llu is in two slots, or where it cannot be", view,
 			 (unsigned long long)block);
 	compare_copies(&r.map, which);
-	if (which == CUT && sim_rng_below(&world.judge_rng, READ_ONE_IN) == 0)
+	if (reads)
 		judge_reads(&r.map);
+}
+
+static void judge_cut(bool reads)
+{
+	cut_power();
+	judge_view(CUT, reads || sim_rng_below(&world.judge_rng, READ_ONE_IN) == 0);
+	end_cut();
 }
 
 static int ignore_entry(void *context, u32 slot, const struct larder_entry *entry)
@@ -574,13 +586,10 @@ void judge_metadata(void *unused)
 	if (devices.lost_its_way)
 		return;
 	if (sim_chance(j.one_in)) {
-		judge_view(NOW);
-		judge_view(DURABLE);
+		judge_view(NOW, false);
+		judge_view(DURABLE, false);
 	}
 	/* a recovery writes little, and seldom is a crash in the midst of it */
-	if (sim_chance(CUT_ONE_IN) || !loaded_cache()) {
-		cut_power();
-		judge_view(CUT);
-		end_cut();
-	}
+	if (sim_chance(CUT_ONE_IN) || !loaded_cache())
+		judge_cut(false);
 }
