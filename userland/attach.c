@@ -93,9 +93,9 @@ static int choose_policy(struct cache_request *r)
 {
 	if (r->cachepool && !r->policy)
 		r->policy = "s3fifo";
-	if (r->cachevol && r->policy)
-		return settings_add_policy(&r->settings, r->policy);
-	return judge_settings(&r->settings, r->policy ? r->policy : "");
+	if (r->cachepool)
+		return judge_settings(&r->settings, r->policy);
+	return r->policy ? settings_add_policy(&r->settings, r->policy) : 0;
 }
 
 static int convert(const struct cache_request *r)
@@ -118,7 +118,7 @@ static int convert(const struct cache_request *r)
 		program_word(&p, "--chunksize");
 		program_word(&p, chunk);
 	}
-	request_words(&p, r);
+	request_words(&p, r->cachepool ? r->policy : NULL, &r->settings);
 	program_word(&p, r->lv.full);
 	return lvm_do(&p);
 }

@@ -147,17 +147,17 @@ int judge_settings(const struct settings *settings, const char *policy)
 	return 0;
 }
 
-void request_words(struct program *p, const struct cache_request *r)
+void request_words(struct program *p, const char *policy, const struct settings *settings)
 {
 	unsigned int i;
 
-	if (r->policy) {
+	if (policy) {
 		program_word(p, "--cachepolicy");
-		program_word(p, r->policy);
+		program_word(p, policy);
 	}
-	for (i = 0; i < r->settings.nr; i++) {
+	for (i = 0; i < settings->nr; i++) {
 		program_word(p, "--cachesettings");
-		program_word(p, r->settings.text[i]);
+		program_word(p, settings->text[i]);
 	}
 }
 

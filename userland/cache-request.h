@@ -35,8 +35,8 @@ int take_chunk(const struct tool_option *option, void *member, const char *text)
 int settings_add(struct settings *settings, const char *key, const char *value);
 /* LVM hands no policy on to a cache volume, but its settings: "policy_NAME" is one. */
 int settings_add_policy(struct settings *settings, const char *policy);
-/* The words for lvconvert and lvchange. */
-void request_words(struct program *p, const struct cache_request *r);
+/* The words for lvconvert and lvchange; policy: NULL, none of LVM's business. */
+void request_words(struct program *p, const char *policy, const struct settings *settings);
 /* LVM drops what it does not know behind its own policies.  0, or after a message. */
 int judge_settings(const struct settings *settings, const char *policy);
 

@@ -75,6 +75,35 @@ static int take_back(struct settings *settings, const char *cache_settings, bool
 	return code;
 }
 
+static bool has_setting(const char *cache_settings, const char *key)
+{
+	const char *at = strstr(cache_settings, key);
+
+	return at && at[strlen(key)] == '=';
+}
+
+/*
+ * LVM 2.03.31 dies when its last setting is taken back: leave one that says what
+ * is so without it.
+ */
+static int keep_one(struct settings *settings, const char *cache_settings)
+{
+	bool takes_back = false, sets = false;
+	unsigned int i;
+
+	for (i = 0; i < settings->nr; i++) {
+		if (!strcmp(settings->text[i], "migration_threshold=default"))
+			strcpy(settings->text[i], "migration_threshold=2048");
+		if (!strcmp(strchr(settings->text[i], '=') + 1, "default"))
+			takes_back = true;
+		else
+			sets = true;
+	}
+	if (!takes_back || sets || has_setting(cache_settings, "migration_threshold"))
+		return 0;
+	return settings_add(settings, "migration_threshold", "2048");
+}
+
 /* The policy that a cache volume has by a setting; "" when it has the host's. */
 static void policy_by_setting(const char *cache_settings, char policy[64])
 {
@@ -106,15 +135,15 @@ static int work_out(struct cache_request *r, const struct cached_lv *cached)
 	return code;
 }
 
-static int change_policy(const struct cache_request *r)
+static int change_policy(const struct cache_request *r, const char *lvm_policy)
 {
 	struct program p;
 
-	if (!r->policy && !r->settings.nr)
+	if (!lvm_policy && !r->settings.nr)
 		return 0;
 	lvm_begin(&p, "lvchange");
 	program_word(&p, "-y");
-	request_words(&p, r);
+	request_words(&p, lvm_policy, &r->settings);
 	program_word(&p, r->lv.full);
 	return lvm_do(&p);
 }
@@ -175,6 +204,7 @@ static int verify(const struct cache_request *r)
 static int set(struct cache_request *r)
 {
 	struct cached_lv cached;
+	const char *lvm_policy;
 	int code = need_our_target();
 
 	if (!code)
@@ -182,9 +212,16 @@ static int set(struct cache_request *r)
 	if (code)
 		return code;
 	code = work_out(r, &cached);
+	if (!code)
+		code = keep_one(&r->settings, row_text(cached.lv, "cache_settings"));
+	lvm_policy = r->policy;
+	/* of a cache volume LVM's word means nothing, and shall not say something else */
+	if (cached.cachevol)
+		lvm_policy = r->policy && !means_default(row_text(cached.lv, "cache_policy")) ?
+			     "mq" : NULL;
 	cached_lv_free(&cached);
 	if (!code)
-		code = change_policy(r);
+		code = change_policy(r, lvm_policy);
 	if (!code)
 		code = change_mode(r);
 	return code ? code : verify(r);

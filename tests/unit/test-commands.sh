@@ -170,7 +170,7 @@ test_attach() {
 	expect 'attach: a pool' 0 '^vg/plain: cached by vg/free$' larder attach vg/plain --cachepool free --mode writeback --set small_percent=5 -y
 	called 'attach: ... this way' 'lvm [lvconvert] [-y] [--type] [cache] [--cachepool] [free] [--cachemode] [writeback] [--cachepolicy] [s3fifo] [--cachesettings] [small_percent=5] [vg/plain]'
 	expect 'attach: nothing of our environment' 0 '' env SECRET=x LVM_SYSTEM_DIR=/tmp LC_ALL=de_DE "$build/larder" attach vg/plain --cachevol fast --policy cleaner -y
-	called 'attach: a volume, the policy as a setting' 'lvm [lvconvert] [-y] [--type] [cache] [--cachevol] [fast] [--cachepolicy] [cleaner] [--cachesettings] [policy_cleaner=1] [vg/plain]'
+	called 'attach: a volume, the policy as a setting' 'lvm [lvconvert] [-y] [--type] [cache] [--cachevol] [fast] [--cachesettings] [policy_cleaner=1] [vg/plain]'
 	expect 'attach: ... a clean one' 1 '' grep -E 'SECRET|SYSTEM_DIR|de_DE' "$root/environment"
 	expect 'attach: ... in C' 0 '' grep -x LC_ALL=C "$root/environment"
 	expect 'attach: nobody says yes' 1 'give --yes' larder attach vg/plain --cachepool free
@@ -228,10 +228,12 @@ test_set() {
 	expect 'set: a pool' 0 'runs with policy s3fifo' larder set vg/data --policy s3fifo --set small_percent=5
 	called 'set: ... this way' 'lvm [lvchange] [-y] [--cachepolicy] [s3fifo] [--cachesettings] [small_percent=5] [vg/data]'
 	expect 'set: a volume' 0 'runs with policy s3fifo' larder set vg/vol --policy s3fifo
-	called 'set: ... by a setting, and only one' 'lvm [lvchange] [-y] [--cachepolicy] [s3fifo] [--cachesettings] [policy_s3fifo=1] [--cachesettings] [policy_cleaner=default] [--cachesettings] [x=default] [vg/vol]'
+	called 'set: ... by a setting, and only one' 'lvm [lvchange] [-y] [--cachepolicy] [mq] [--cachesettings] [policy_s3fifo=1] [--cachesettings] [policy_cleaner=default] [--cachesettings] [x=default] [vg/vol]'
 	expect 'set: the kernel does something else' 1 "still runs with policy 's3fifo'" larder set vg/vol --policy cleaner
 	expect 'set: a setting of the policy that goes' 1 'still runs' larder set vg/opt --policy cleaner --set y=3
 	called 'set: ... goes with it' 'lvm [lvchange] [-y] [--cachepolicy] [cleaner] [--cachesettings] [y=3] [--cachesettings] [x=default] [vg/opt]'
+	expect 'set: the last setting goes' 0 '' larder set vg/data --set x=default
+	called 'set: ... which LVM would not survive' 'lvm [lvchange] [-y] [--cachesettings] [x=default] [--cachesettings] [migration_threshold=2048] [vg/data]'
 	expect 'set: the mode' 0 '' larder set vg/data --mode passthrough
 	called 'set: ... this way' 'lvm [lvchange] [-y] [--cachemode] [passthrough] [vg/data]'
 	expect 'set: nothing' 64 'expected --mode' larder set vg/data
