@@ -153,8 +153,10 @@ static int take_pool(struct convert *c, struct lvm_volume *v, struct json_object
 		take_name(v->component[1], column(pool, "data_lv"));
 	}
 	/* the other way round the data is not touched */
-	if (c->from)
-		v->component[1][0] = v->component[2][0] = '\0';
+	if (c->from) {
+		v->component[1][0] = '\0';
+		v->component[2][0] = '\0';
+	}
 	if (v->cachevol && !v->metadata_sectors) {
 		complain("LVM does not report the size of the metadata of %s", c->volume);
 		return EXIT_NO_SERVICE;
@@ -162,9 +164,45 @@ static int take_pool(struct convert *c, struct lvm_volume *v, struct json_object
 	return 0;
 }
 
+/* What the kernel's dm-cache would refuse in its table; LVM passes all on. */
+static bool known_to_stock(const char *policy, const char *settings)
+{
+	static const char *const policies[] = { "", "smq", "mq", "cleaner", "default" };
+	static const char *const keys[] = { "migration_threshold=", "random_threshold=",
+		"sequential_threshold=", "discard_promote_adjustment=", "read_promote_adjustment=",
+		"write_promote_adjustment=" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(policies) && strcmp(policy, policies[i]); i++)
+		;
+	if (i == ARRAY_SIZE(policies))
+		return false;
+	while (*settings) {
+		for (i = 0; i < ARRAY_SIZE(keys); i++)
+			if (!strncmp(settings, keys[i], strlen(keys[i])))
+				break;
+		if (i == ARRAY_SIZE(keys))
+			return false;
+		settings += strcspn(settings, ",");
+		settings += *settings == ',';
+	}
+	return true;
+}
+
+static int judge_policy(const struct convert *c, struct json_object *row)
+{
+	if (c->from || known_to_stock(column(row, "cache_policy"), column(row, "cache_settings")))
+		return 0;
+	complain("dm-cache does not know the policy of %s (%s) or its settings (%s): lvchange "
+		 "--cachepolicy smq --cachesettings default %s first", c->volume,
+		 column(row, "cache_policy"), column(row, "cache_settings"), c->volume);
+	return EXIT_NOT_OURS;
+}
+
 static int take_rows(struct convert *c, struct lvm_volume *v, struct json_object *rows)
 {
 	struct json_object *row = find_row(rows, v->lv), *staging;
+	int code;
 
 	if (!row) {
 		complain("there is no volume %s", c->volume);
@@ -183,14 +221,16 @@ static int take_rows(struct convert *c, struct lvm_volume *v, struct json_object
 	staging = find_row(rows, v->staging);
 	v->staging_there = staging;
 	v->staging_foreign = staging && !strstr(column(staging, "lv_tags"), STAGING_TAG);
-	return take_pool(c, v, rows);
+	code = judge_policy(c, row);
+	return code ? code : take_pool(c, v, rows);
 }
 
 static int report(struct convert *c, struct lvm_volume *v)
 {
-	const char *const arguments[] = { "lvm", "lvs", "--reportformat", "json", "-a", "--units", "s",
-		"--nosuffix", "-o", "lv_name,segtype,pool_lv,origin,data_lv,metadata_lv,lv_size,"
-		"lv_metadata_size,lv_active,lv_device_open,lv_tags", v->vg, NULL };
+	const char *const arguments[] = { "lvm", "lvs", "--reportformat", "json", "-a", "--units",
+		"s", "--nosuffix", "-o", "lv_name,segtype,pool_lv,origin,data_lv,metadata_lv,lv_size,"
+		"lv_metadata_size,lv_active,lv_device_open,lv_tags,cache_policy,cache_settings",
+		v->vg, NULL };
 	struct json_object *whole, *rows;
 	char *text;
 	int code = run_lvm(arguments, &text);
@@ -223,7 +263,7 @@ static int split_name(struct convert *c, struct lvm_volume *v)
 	    strlen(slash + 1) > 200)
 		return wrong_usage("expected VG/LV, not '%s'", c->volume);
 	memcpy(v->vg, c->volume, vg);
-	strcpy(v->lv, slash + 1);
+	snprintf(v->lv, sizeof(v->lv), "%s", slash + 1);
 	snprintf(v->staging, sizeof(v->staging), "%.200s%s", v->lv, STAGING_SUFFIX);
 	device_path(v, v->staging, v->staging_path);
 	return 0;
@@ -246,7 +286,8 @@ static int stop(const struct convert *c, const struct lvm_volume *v)
 	if (!v->active)
 		return 0;
 	if (v->open) {
-		complain("%s is in use: unmount it, or close what stands upon it, first", c->volume);
+		complain("%s is in use: unmount it, or close what stands upon it, first",
+			 c->volume);
 		return EXIT_NO_INPUT;
 	}
 	if (c->dry_run || !consent(c)) {
@@ -377,10 +418,17 @@ int lvm_prepare(struct convert *c)
 
 /* --- afterwards --- */
 
+static int remove_staging(const struct lvm_volume *v)
+{
+	const char *const arguments[] = { "lvm", "lvremove", "-f", "-y", "-qq",
+					  full_name(v, v->staging), NULL };
+
+	return run_lvm(arguments, NULL);
+}
+
 int lvm_finish(struct convert *c, bool done)
 {
 	struct lvm_volume *v = c->lvm;
-	const char *arguments[] = { "lvm", "lvremove", "-f", "-y", "-qq", NULL, NULL };
 	unsigned int i;
 	int code = 0, one;
 
@@ -395,8 +443,7 @@ int lvm_finish(struct convert *c, bool done)
 	/* before the mark it is waste, and behind the end */
 	if (c->staging_path == v->staging_path && v->staging_there && !v->staging_foreign &&
 	    (done || !c->decided)) {
-		arguments[5] = full_name(v, v->staging);
-		one = run_lvm(arguments, NULL);
+		one = remove_staging(v);
 		code = code ? code : one;
 	}
 	if (done && v->active && !c->quiet && !c->json)

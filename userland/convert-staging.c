@@ -152,8 +152,8 @@ static int read_header(struct convert *c)
 	}
 	/* a torn header is none; of the magic the first sector tells */
 	if (!is_zero(&header) && memcmp(header.magic, STAGING_MAGIC, sizeof(header.magic)))
-		return refuse(c, EXIT_NO_OUTPUT, "it holds something else: a staging must be new, or "
-			      "begin with 4 KiB of zeros");
+		return refuse(c, EXIT_NO_OUTPUT, "it holds something else: a staging must be new, "
+			      "or begin with 4 KiB of zeros");
 	memset(&header, 0, sizeof(header));
 	return 0;
 }
@@ -173,7 +173,7 @@ int staging_open(struct convert *c, u64 units)
 		}
 		if (!code)
 			code = disk_open(&c->staging, c->staging_path, true);
-		if (!code)
+		if (!code && !c->staging.block)
 			code = judge_file_system(c, c->staging.fd);
 		if (!code)
 			code = read_header(c);
@@ -212,8 +212,8 @@ int staging_judge(struct convert *c, const void *unit0, enum mark_found *found)
 			return EXIT_DAMAGED;
 		}
 		if (le64_to_cpu(header.metadata_sectors) > c->metadata.sectors)
-			return refuse(c, EXIT_DAMAGED, "the metadata device is smaller than when the "
-				      "conversion began");
+			return refuse(c, EXIT_DAMAGED, "the metadata device is smaller than when "
+				      "the conversion began");
 		memcpy(c->uuid, header.uuid, LARDER_UUID_SIZE);
 		c->image_units = le64_to_cpu(header.image_units);
 		c->decided = true;
@@ -228,8 +228,8 @@ int staging_judge(struct convert *c, const void *unit0, enum mark_found *found)
 		return EXIT_DAMAGED;
 	}
 	if (sealed && strncmp(header.target, target_name(c), sizeof(header.target))) {
-		complain("%s holds the metadata of %.*s in conversion: finish that first, or remove "
-			 "this", c->staging_path, (int)sizeof(header.target), header.target);
+		complain("%s holds the metadata of %.*s in conversion: finish that first, or "
+			 "remove this", c->staging_path, (int)sizeof(header.target), header.target);
 		return EXIT_NO_OUTPUT;
 	}
 	return 0;

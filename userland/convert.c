@@ -18,25 +18,29 @@
 #define OPTION(member) offsetof(struct convert, member)
 
 static const struct tool_option options[] = {
-	{ "from-dm-cache", 0, NULL, take_flag, OPTION(from), "a dm-cache becomes a dm-larder cache" },
-	{ "to-dm-cache", 0, NULL, take_flag, OPTION(to), "a dm-larder cache becomes a dm-cache" },
+	{ "from-dm-cache", 0, NULL, take_flag, OPTION(from),
+	  "a dm-cache becomes a dm-larder cache" },
+	{ "to-dm-cache", 0, NULL, take_flag, OPTION(to),
+	  "a dm-larder cache becomes a dm-cache" },
 	{ "metadata-device", 0, "DEVICE", take_text, OPTION(metadata_path),
 	  "of a cache that LVM knows nothing of" },
 	{ "cache-device", 0, "DEVICE", take_text, OPTION(cache_path),
 	  "with the cached data; not needed with --from-dm-cache" },
 	{ "origin-device", 0, "DEVICE", take_text, OPTION(origin_path), "the slow one" },
 	{ "origin-size", 0, "SIZE", take_size, OPTION(origin_sectors),
-	  "with --from-dm-cache instead of --origin-device: in sectors, or with a unit: k, m, g, t" },
+	  "with --from-dm-cache instead of --origin-device: in sectors, or with a unit: k, m, "
+	  "g, t" },
 	{ "staging", 0, "FILE", take_text, OPTION(staging_path),
-	  "where the new metadata is made: a file (a new one, or that of a run that was interrupted) "
-	  "or a device that begins with zeros; as large as the metadata, and to be kept until all is "
-	  "done. For VG/LV, a volume is made for it" },
+	  "where the new metadata is made: a file (a new one, or that of a run that was "
+	  "interrupted) or a device that begins with zeros; as large as the metadata, and to be "
+	  "kept until all is done. For VG/LV, a volume is made for it" },
 	{ "metadata-version", 0, "1|2", take_text, OPTION(metadata_version),
 	  "with --to-dm-cache: the format of dm-cache's metadata (default: 2)" },
 	{ "cache-restore", 0, "PROGRAM", take_text, OPTION(restore_program),
 	  "with --to-dm-cache: the cache_restore of thin-provisioning-tools" },
 	{ "dry-run", 'n', NULL, take_flag, OPTION(dry_run), "say what would be done" },
-	{ "yes", 'y', NULL, take_flag, OPTION(assume_yes), "do not ask before an active cache is stopped" },
+	{ "yes", 'y', NULL, take_flag, OPTION(assume_yes),
+	  "do not ask before an active cache is stopped" },
 	{ "force", 0, NULL, take_flag, OPTION(force), "the staging may be lost in a power cut" },
 	{ "json", 0, NULL, take_flag, OPTION(json), "print one JSON object" },
 	{ "quiet", 'q', NULL, take_flag, OPTION(quiet), "print nothing but errors" },
@@ -96,7 +100,7 @@ bool convert_interrupted(void)
 int tell_interrupted(void)
 {
 	complain("interrupted: the cache is as it was");
-	return EXIT_IO;
+	return EXIT_INTERRUPTED;
 }
 
 /* Noted only: the end must find components of VG/LV inactive, or the new metadata in place. */
@@ -304,10 +308,10 @@ static void print_text(const struct convert *c)
 	printf("%llu chunks are cached, %llu of them dirty\n", LL(c->chunks_kept),
 	       LL(c->chunks_dirty));
 	if (c->from && !c->info.clean)
-		printf("note: the dm-cache was not stopped in order, so all of it counts as dirty\n");
+		puts("note: the dm-cache was not stopped in order, so all of it counts as dirty");
 	if (c->to)
-		printf("%llu chunks completed from the origin; %llu cannot be expressed, and are not "
-		       "cached any more: %llu dirty sectors of these written back\n",
+		printf("%llu chunks completed from the origin; %llu cannot be expressed, and are "
+		       "not cached any more: %llu dirty sectors of these written back\n",
 		       LL(c->chunks_completed), LL(c->chunks_left), LL(c->sectors_written_back));
 }
 
@@ -391,6 +395,6 @@ const struct command command_convert = {
 		"Exit code: 0 done, or nothing to do, 1 the metadata is damaged, or another conversion\n"
 		"must be finished first, 64 wrong usage, 65 not such a cache, or one that cannot be\n"
 		"converted, 66 cannot be opened or is in use, 69 LVM fails, 71 no memory, 73 no room for\n"
-		"the staging or the new metadata, 74 I/O error or interrupted, 77 no permission.\n",
+		"the staging or the new metadata, 74 I/O error, 75 interrupted, 77 no permission.\n",
 	.run = run_convert,
 };

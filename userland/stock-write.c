@@ -62,7 +62,8 @@ static void drop_scratch(struct scratch *s)
 	free(s->directory);
 }
 
-static void write_elements(const struct convert *c, const struct kept_chunk *kept, u64 nr, FILE *out)
+static void write_elements(const struct convert *c, const struct kept_chunk *kept, u64 nr,
+			   FILE *out)
 {
 	const struct geometry *g = &c->image.geometry;
 	u64 i;
