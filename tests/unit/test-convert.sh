@@ -4,7 +4,7 @@
 # Tests of larder convert and larder writeback on files, with the tools of dm-cache: what comes out of a
 # conversion is what went in, and a power cut at each write and each flush loses nothing. Built with the
 # address and undefined-behaviour sanitizers. Volumes of LVM are converted in a guest, by
-# tests/functional/convert-lvm.
+# tests/unit/tools/convert-vm.
 #
 # usage: tests/unit/test-convert.sh [--rounds NUMBER] [--seed NUMBER]
 #

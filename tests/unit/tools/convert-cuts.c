@@ -236,17 +236,18 @@ static void make_stock(void)
 	char command[1024];
 
 	shuffle(owner, nr_origin);
-	fprintf(xml, "<superblock uuid=\"\" block_size=\"%u\" nr_cache_blocks=\"%u\" policy=\"smq\" "
-		"hint_width=\"4\">\n<mappings>\n", sc.chunk_sectors, sc.nr_chunks);
+	fprintf(xml, "<superblock uuid=\"\" block_size=\"%u\" nr_cache_blocks=\"%u\" "
+		"policy=\"smq\" hint_width=\"4\">\n<mappings>\n", sc.chunk_sectors, sc.nr_chunks);
 	for (i = 0; i < sc.nr_chunks && i < nr_origin; i++)
 		if (rnd(4))
-			fprintf(xml, "<mapping cache_block=\"%u\" origin_block=\"%u\" dirty=\"%s\"/>\n",
-				i, owner[i], rnd(2) ? "true" : "false");
+			fprintf(xml, "<mapping cache_block=\"%u\" origin_block=\"%u\" "
+				"dirty=\"%s\"/>\n", i, owner[i], rnd(2) ? "true" : "false");
 	fprintf(xml, "</mappings><hints></hints></superblock>\n");
 	fclose(xml);
 	free(owner);
-	snprintf(command, sizeof(command), "%s -q --metadata-version %u %s -i scenario.xml -o %s >&2",
-		 cache_restore, 1 + rnd(2), rnd(4) ? "" : "--omit-clean-shutdown", sc.metadata.path);
+	snprintf(command, sizeof(command),
+		 "%s -q --metadata-version %u %s -i scenario.xml -o %s >&2", cache_restore,
+		 1 + rnd(2), rnd(4) ? "" : "--omit-clean-shutdown", sc.metadata.path);
 	run_command(command);
 }
 
@@ -297,8 +298,8 @@ static void make_ours(void)
 	/* the blocks of the last of them are for the mixed chunks, with the short end or without */
 	spare = calloc(nr_spare, sizeof(*spare));
 	shuffle(spare, nr_spare);
-	fprintf(out, "%s %s new:%u:%u:%llu:%u", make_metadata, sc.metadata.path, METADATA_BYTES / 4096,
-		sc.chunk_sectors, (unsigned long long)sc.origin_sectors,
+	fprintf(out, "%s %s new:%u:%u:%llu:%u", make_metadata, sc.metadata.path,
+		METADATA_BYTES / 4096, sc.chunk_sectors, (unsigned long long)sc.origin_sectors,
 		sc.nr_chunks * sc.chunk_sectors);
 	for (c = 0; c < sc.nr_chunks && c + 1 < nr_owners; c++) {
 		u32 kind = rnd(5);
@@ -347,7 +348,8 @@ static void settle_stock(void)
 	for (i = 0; i < stock.nr_chunks; i++)
 		if (stock.chunks[i].mapped && !stock.chunks[i].dirty)
 			note_clean(i * stock.chunk_sectors,
-				   stock.chunks[i].origin * stock.chunk_sectors, stock.chunk_sectors);
+				   stock.chunks[i].origin * stock.chunk_sectors,
+				   stock.chunk_sectors);
 	disk_close(&d);
 	stock_release(&stock);
 }
@@ -473,7 +475,8 @@ static unsigned int try_all(enum what what, u64 seed)
 	int code;
 
 	seed_now = seed;
-	cut_now = second_now = 0;
+	cut_now = 0;
+	second_now = 0;
 	make_scenario(what, seed);
 	do {
 		put(&sc.metadata);
