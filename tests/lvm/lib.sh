@@ -22,6 +22,9 @@ only_ours() {
 	exit 77
 }
 
+# note WHAT...: stands behind the line of a test that has passed.
+note() { echo ": $*" >>"$work/notes"; }
+
 # in_group SECONDS COMMAND...: runs it in a process group of its own, which ends with it, or at the bound.
 in_group() {
 	local limit=$1 job guard code=0
@@ -50,6 +53,7 @@ run_test() {
 	shift
 	rm -rf "$work"/{journal*,stop,tools.log,saved*}
 	: >"$why"
+	: >"$work/notes"
 	echo "lvm: $name" >/dev/kmsg
 	in_group "${TEST_SECONDS:-600}" in_shell "$@" >"$work/test.log" 2>&1 || code=$?
 	if [[ $code != 0 && $code != 77 ]]; then
@@ -70,7 +74,7 @@ report() {
 	case $2 in
 	0)
 		passed=$((passed + 1))
-		echo "ok $1 ($3 s)"
+		echo "ok $1 ($3 s)$(tr '\n' ' ' <"$work/notes")"
 		;;
 	77)
 		skipped=$((skipped + 1))
@@ -227,16 +231,17 @@ refused() {
 dev=/dev/vg/data
 cached=vg-data
 
-# pva and pvb are slow, pvc and pvd are fast. The metadata of LVM is on the fast ones, so that what the slow
-# ones write is all the cache's.
+# pva and pvb are slow, pvc and pvd are fast. The metadata of LVM is on a disk of its own: so what the others write
+# is all the cache's; and one without a volatile cache, because LVM writes without flushing.
 make_vg() { make_vg_of 256M 128M; }
 make_vg_of() {
 	add_disk pva "$1" type=hdd discard=1
 	add_disk pvb "$1" type=hdd discard=1
 	add_disk pvc "$2" type=ssd
 	add_disk pvd "$2" type=ssd
-	l pvcreate -qq --metadatacopies 0 /dev/pva /dev/pvb
-	l vgcreate -qq -s 1M vg /dev/pva /dev/pvb /dev/pvc /dev/pvd
+	add_disk pvm 8M type=ssd wc=0
+	l pvcreate -qq --metadatacopies 0 /dev/pva /dev/pvb /dev/pvc /dev/pvd
+	l vgcreate -qq -s 1M vg /dev/pva /dev/pvb /dev/pvc /dev/pvd /dev/pvm
 }
 
 # make_lv NAME SIZE PV

@@ -75,11 +75,14 @@ test_export_import() {
 
 test_split_vg() {
 	make_cached vol --cachemode writeback
+	# Each VG needs a disk with LVM's metadata.
+	add_disk pvn 8M type=ssd wc=0
+	l vgextend -qq vg /dev/pvn
 	freeze_slow
 	make_dirty 0 2048 1
 	l vgchange -an vg
 	thaw_slow
-	l vgsplit vg vg2 /dev/pva /dev/pvc
+	l vgsplit vg vg2 /dev/pva /dev/pvc /dev/pvn
 	l vgchange -ay vg2
 	check "contents" "1:2048" "$(tags /dev/vg2/data 0 2048)"
 }
