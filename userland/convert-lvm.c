@@ -228,7 +228,8 @@ static int take_rows(struct convert *c, struct lvm_volume *v, struct json_object
 static int report(struct convert *c, struct lvm_volume *v)
 {
 	const char *const arguments[] = { "lvm", "lvs", "--reportformat", "json", "-a", "--units",
-		"s", "--nosuffix", "-o", "lv_name,segtype,pool_lv,origin,data_lv,metadata_lv,lv_size,"
+		"s", "--nosuffix", "-o",
+		"lv_name,segtype,pool_lv,origin,data_lv,metadata_lv,lv_size,"
 		"lv_metadata_size,lv_active,lv_device_open,lv_tags,cache_policy,cache_settings",
 		v->vg, NULL };
 	struct json_object *whole, *rows;

@@ -127,8 +127,8 @@ static int run_tool(const struct convert *c, const struct scratch *s, const char
 		complain("there is no cache_restore: install thin-provisioning-tools, or name it "
 			 "with --cache-restore");
 	else
-		complain("cache_restore failed (exit code %d); if the metadata device is too small, "
-			 "dm-cache cannot have this cache", code);
+		complain("cache_restore failed (exit code %d); if the metadata device is too "
+			 "small, dm-cache cannot have this cache", code);
 	return EXIT_NO_OUTPUT;
 }
 
@@ -204,7 +204,7 @@ static int judge_super(const struct disk *made)
 		return disk_failed(made, "read", error);
 	for (i = 512; i < LARDER_UNIT_SIZE; i++)
 		if (unit[i]) {
-			complain("the superblock that cache_restore made is longer than is known here");
+			complain("cache_restore made a superblock that is longer than known");
 			return EXIT_NO_OUTPUT;
 		}
 	return 0;

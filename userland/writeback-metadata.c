@@ -188,8 +188,8 @@ int writeback_record(const struct disk *metadata, const struct image *image, con
 	if (!error)
 		return 0;
 	if (error == -EUCLEAN || error == -EROFS) {
-		complain("%s: the metadata cannot be changed: it is damaged or of a newer dm-larder",
-			 metadata->path);
+		complain("%s: the metadata cannot be changed: it is damaged, or of a newer "
+			 "dm-larder", metadata->path);
 		return EXIT_DAMAGED;
 	}
 	return disk_failed(metadata, r.what ? r.what : "change", error);
