@@ -24,6 +24,31 @@ install_everything() {
 	LARDER_NO_INITRAMFS=1 /usr/local/libexec/dm-larder/lvm-setup enable
 }
 
+# Before anything is installed: a cache of dm-cache is in use, and would not start any more.
+refusal() {
+	local setup=/repo/lvm-integration/lvm-setup
+	modprobe brd rd_nr=3 rd_size=16384
+	expect 'install: allowed' 0 '' "$setup" check-install
+	dmsetup create stock --table '0 32768 cache /dev/ram0 /dev/ram1 /dev/ram2 128 1 writethrough smq 0'
+	expect 'install: refused beside dm-cache' 1 'in use by dm-cache: stock' "$setup" check-install
+	expect 'install: FORCE' 0 'FORCE: in use by dm-cache' env FORCE=1 "$setup" check-install
+	expect 'uninstall: dm-cache is not what matters' 0 '' "$setup" check-uninstall
+	dmsetup remove stock
+	expect 'install: allowed again' 0 '' "$setup" check-install
+	lacks 'install: the idle module goes' '^dm_cache' lsmod
+}
+
+# A cache that the root file system has nothing to do with.
+use() {
+	local setup=/usr/local/libexec/dm-larder/lvm-setup
+	dd if=/dev/zero of=/dev/ram0 bs=4k count=1 status=none oflag=direct
+	dmsetup create ours --table '0 32768 cache /dev/ram0 /dev/ram1 /dev/ram2 128 1 writethrough smq 0'
+	expect 'install: allowed beside our own' 0 '' "$setup" check-install
+	expect 'uninstall: refused while in use' 1 'in use: ours' "$setup" check-uninstall
+	dmsetup remove ours
+	expect 'uninstall: allowed' 0 '' "$setup" check-uninstall
+}
+
 aliases() {
 	local name
 	for name in dm-cache dm-cache-smq dm-cache-mq dm-cache-cleaner dm-cache-default; do
@@ -64,8 +89,15 @@ make_root() {
 }
 
 modprobe dm-mod
-install_everything
 case ${1:?see the head of this file} in
-aliases) aliases ;;
-root) make_root ;;
+aliases)
+	refusal
+	install_everything
+	aliases
+	use
+	;;
+root)
+	install_everything
+	make_root
+	;;
 esac

@@ -148,7 +148,7 @@ initramfs() {
 	has 'initramfs: the tool itself' '^-rwx.* usr/local/bin/larder'
 	has 'initramfs: the tools of dm-cache' 'usr/sbin/pdata_tools'
 	has 'initramfs: the profiles' 'etc/lvm/profile/larder-writeback.profile'
-	dracut --force --no-hostonly --lvmconf --omit 'systemd systemd-initrd dracut-systemd plymouth' \
+	dracut --force --no-compress --no-hostonly --lvmconf --omit 'systemd systemd-initrd dracut-systemd plymouth' \
 		--kver "$release" /boot/initrd.dracut >log 2>&1 || { not_ok 'dracut'; tail log | sed 's/^/#   /'; }
 	lsinitrd /boot/initrd.dracut >contents 2>&1
 	has 'dracut: the module' '/dm-larder\.ko'
