@@ -79,12 +79,10 @@ test_repair() {
 	make_dirty 0 2048 1
 	l lvchange -an vg/data
 	at=$(meta_sector)
-	# One of the two superblocks; with dm-cache, which has one, nothing but the flag is wrong.
-	if [[ $stock ]]; then
-		only_ours "repair of a superblock"
-	fi
-	head -c 4096 /dev/urandom | dd of=/dev/pvc bs=512 seek="$at" oflag=direct iflag=fullblock status=none
-	bounded lvchange -ay vg/data && l lvchange -an vg/data
+	only_ours "repair of a superblock"
+	# The second half of the first of two superblocks.
+	head -c 2048 /dev/urandom | dd of=/dev/pvc bs=512 seek=$((at + 4)) oflag=direct iflag=fullblock status=none
+	refused "Manual repair required" lvchange -ay vg/data
 	l lvconvert -y --repair vg/data
 	grep -q '^cache_repair -i .* -o .* = 0' "$work/tools.log" || fail "no repair: $(<"$work/tools.log")"
 	l lvs -a vg
@@ -96,19 +94,41 @@ test_repair() {
 }
 
 # The metadata cannot be written any more, which LVM's own tests do this way: an error target below the
-# superblock.
+# superblock. With nothing dirty the cache has failed, and LVM may drop it.
 test_failed_metadata() {
-	local meta table
+	local meta
 	make_cached pool --cachemode writeback
 	make_dirty 0 2048 1
+	l lvchange -y --cachemode writethrough vg/data
+	l lvchange -y --cachemode writeback vg/data
+	check "dirty" 0 "$(dirty)"
 	meta=$(basename "$(sub meta)")
-	table=$(dmsetup table "$meta")
-	break_meta "$meta" "$table"
-	make_dirty 4096 128 2 || echo "cannot be written"
+	break_meta "$meta" "$(dmsetup table "$meta")"
 	dmsetup status "$cached"
 	[[ $(dmsetup status "$cached") == *Fail* ]] || fail "status: $(dmsetup status "$cached")"
 	check "lv_health_status" failed "$(field lv_health_status)"
 	check "lv_attr" F "$(field lv_attr | cut -c9)"
+	check "contents" "1:2048" "$(tags "$dev" 0 2048)"
+	l lvconvert -y --uncache vg/data
+	check "contents, uncached" "1:2048" "$(tags "$dev" 0 2048)"
+}
+
+# With something dirty it has not: LVM would drop what nobody else has.
+test_failed_metadata_dirty() {
+	local meta
+	only_ours "dirty data behind failed metadata"
+	make_cached pool --cachemode writeback
+	freeze_slow
+	make_dirty 0 2048 1
+	meta=$(basename "$(sub meta)")
+	break_meta "$meta" "$(dmsetup table "$meta")"
+	dmsetup status "$cached"
+	[[ $(dmsetup status "$cached") == *" ro needs_check" ]] || fail "status: $(dmsetup status "$cached")"
+	check "lv_check_needed" "check needed" "$(field lv_check_needed)"
+	check "lv_attr" c "$(field lv_attr | cut -c5)"
+	check "dirty" 16 "$(field cache_dirty_blocks)"
+	check "contents" "1:2048" "$(tags "$dev" 0 2048)"
+	thaw_slow
 }
 
 # break_meta NAME TABLE: its first 8 KiB become errors.

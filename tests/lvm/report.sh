@@ -21,7 +21,6 @@ test_columns() {
 	columns_are cache_total_blocks=384 cache_used_blocks="${used%/*}" cache_dirty_blocks=16 \
 		cache_read_hits="$(status read_hits)" cache_read_misses="$(status read_misses)" \
 		cache_write_hits="$(status write_hits)" cache_write_misses="$(status write_misses)" \
-		cache_promotions="$(status promotions)" cache_demotions="$(status demotions)" \
 		cache_mode=writeback kernel_cache_policy=smq cache_policy=smq chunk_size=128 \
 		cache_settings=migration_threshold=4096 kernel_metadata_format=2 cache_metadata_format=2 \
 		lv_health_status= lv_attr=Cwi-a-C--- 'pool_lv=[fast_cpool]' 'origin=[data_corig]' lv_check_needed= \
