@@ -51,8 +51,16 @@ finish() {
 
 # --- the machine ---
 
+# udev may have activated what is on the disk below. wait_until runs this.
+# shellcheck disable=SC2317
+add_disk() {
+	dmsetup remove_all >/dev/null 2>&1 || true
+	{ echo "$1" >/sys/kernel/simdisk/add; } 2>/dev/null
+}
+
 set_up() {
 	local name words
+	modprobe dm-mod
 	mkdir -p $LVM_SYSTEM_DIR /tmp/tools
 	ln -sf "$larder" /tmp/tools/cache_check
 	cat >$LVM_SYSTEM_DIR/lvm.conf <<-END
@@ -75,10 +83,10 @@ set_up() {
 	for name in slow fast; do
 		words=type=ssd
 		[[ $name == fast ]] || words=type=hdd
-		echo "name=$name $words fast=1 leak=20 backing=$(disk_by_serial "convert-$name")" >/sys/kernel/simdisk/add
+		words+=" fast=1 leak=20 backing=$(disk_by_serial "convert-$name")"
+		wait_until 30 add_disk "name=$name $words" || guest_die "no disk for /dev/$name"
 		wait_until 10 test -b "/dev/$name" || guest_die "no /dev/$name"
 	done
-	modprobe dm-mod
 }
 
 use_stock() {
