@@ -9,11 +9,12 @@
  */
 #include <json-c/json.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
-#include "writeback.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "writeback.h"
 #include "writeback-metadata.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -134,13 +135,27 @@ static int judge_size(const struct disk *d, u64 needed, const char *what)
 	return EXIT_NOT_OURS;
 }
 
+/* A cachevol is both: claimed once. */
+static int open_cache(struct state *s)
+{
+	struct stat metadata, cache;
+
+	if (!fstat(s->metadata.fd, &metadata) && !stat(s->line.cache_path, &cache) &&
+	    (s->metadata.block ? S_ISBLK(cache.st_mode) && metadata.st_rdev == cache.st_rdev :
+	     metadata.st_dev == cache.st_dev && metadata.st_ino == cache.st_ino)) {
+		s->cache = disk_part(&s->metadata, 0, s->metadata.sectors);
+		return 0;
+	}
+	return disk_open(&s->cache, s->line.cache_path, false);
+}
+
 static int open_all(struct state *s)
 {
 	const struct command_line *line = &s->line;
 	int code = disk_open(&s->metadata, line->metadata_path, !line->no_update);
 
 	if (!code)
-		code = disk_open(&s->cache, line->cache_path, false);
+		code = open_cache(s);
 	if (!code)
 		code = disk_open(&s->origin, line->origin_path, true);
 	if (!code)
@@ -271,6 +286,8 @@ static int run(struct state *s)
 	release(s->left, s->image->nr_slots, sizeof(*s->left));
 	if (s->image->md)
 		image_close(s->image);
+	if (s->cache.fd == s->metadata.fd)
+		s->cache.fd = -1;
 	disk_close(&s->metadata);
 	disk_close(&s->cache);
 	disk_close(&s->origin);

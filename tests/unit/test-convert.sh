@@ -290,6 +290,12 @@ test_writeback() {
 	cp before metadata
 	ln -sf "$build/larder" cache_writeback
 	expect 'writeback: by its old name' 0 'slots were dirty' ./cache_writeback "${back[@]:2}"
+	{ cat before && head -c 8192 /dev/zero && cat cache; } >cachevol
+	cp origin.before origin
+	expect 'writeback: a cachevol' 0 '' larder writeback --metadata-device cachevol --fast-device cachevol \
+		--fast-device-offset $((2048 + 16)) --origin-device origin -q
+	expect 'writeback: ... the origin' 0 '' cmp origin written
+	expect 'writeback: ... nothing is dirty' 0 ', 0 of them dirty' larder check cachevol
 	cp before metadata && truncate -s 64K cache
 	expect 'writeback: a cache that is too small' 65 'the cached data takes' "${back[@]}"
 	new_stock 1
