@@ -17,8 +17,10 @@
 
 int take_mode(const struct tool_option *option, void *member, const char *text)
 {
-	if (strcmp(text, "writeback") && strcmp(text, "writethrough") && strcmp(text, "passthrough"))
-		return wrong_usage("unknown mode '%s': writeback, writethrough or passthrough", text);
+	if (strcmp(text, "writeback") && strcmp(text, "writethrough") &&
+	    strcmp(text, "passthrough"))
+		return wrong_usage("unknown mode '%s': writeback, writethrough or passthrough",
+				   text);
 	return take_text(option, member, text);
 }
 
@@ -118,7 +120,8 @@ int take_setting(const struct tool_option *option, void *member, const char *tex
 	if (!strncmp(key, POLICY_KEY, strlen(POLICY_KEY)))
 		return wrong_usage("the policy is for --policy");
 	if (!is_number(equals + 1) && strcmp(equals + 1, "default"))
-		return wrong_usage("'%s' is neither a number nor 'default', for %s", equals + 1, key);
+		return wrong_usage("'%s' is neither a number nor 'default', for %s", equals + 1,
+				   key);
 	return settings_add(member, key, equals + 1);
 }
 
@@ -141,7 +144,8 @@ int judge_settings(const struct settings *settings, const char *policy)
 	for (i = 0; i < settings->nr; i++) {
 		if (!strncmp(settings->text[i], "migration_threshold=", 20))
 			continue;
-		complain("LVM hands on no such setting with policy %s: add --policy s3fifo", policy);
+		complain("LVM hands on no such setting with policy %s: add --policy s3fifo",
+			 policy);
 		return EXIT_WRONG_USAGE;
 	}
 	return 0;

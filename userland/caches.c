@@ -61,7 +61,8 @@ static void visit_lv(struct json_object *rows, struct json_object *row, const st
 	memcpy(cache.name, name.full, sizeof(cache.name));
 	snprintf(cache.pool, sizeof(cache.pool), "%s/%s", vg, pool);
 	pool_row = find_volume(rows, vg, pool);
-	cache.kind = !strcmp(row_text(pool_row, "segtype"), "cache-pool") ? "cachepool" : "cachevol";
+	cache.kind = strcmp(row_text(pool_row, "segtype"), "cache-pool") ? "cachevol" :
+									   "cachepool";
 	snprintf(cache.mode, sizeof(cache.mode), "%s", row_text(row, "cache_mode"));
 	snprintf(cache.policy, sizeof(cache.policy), "%s", row_text(row, "cache_policy"));
 	snprintf(cache.settings, sizeof(cache.settings), "%s", row_text(row, "cache_settings"));

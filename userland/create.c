@@ -87,8 +87,8 @@ static int find_pv(struct create *c)
 		if (!same_device(row_text(row, "pv_name"), c->cache_pv))
 			continue;
 		if (strcmp(row_text(row, "vg_name"), vg)) {
-			complain("%s is not in volume group %s: vgextend %s %s", c->cache_pv, vg, vg,
-				 c->cache_pv);
+			complain("%s is not in volume group %s: vgextend %s %s", c->cache_pv, vg,
+				 vg, c->cache_pv);
 			return EXIT_NO_INPUT;
 		}
 		c->cache_pv = row_text(row, "pv_name");
@@ -150,7 +150,8 @@ static int name_pool(struct create *c)
 	unsigned int i;
 
 	for (i = 0; i < 100; i++) {
-		snprintf(c->pool, sizeof(c->pool), i ? "%.100s_larder%u" : "%.100s_larder", lv->lv, i);
+		snprintf(c->pool, sizeof(c->pool), i ? "%.100s_larder%u" : "%.100s_larder",
+			 lv->lv, i);
 		if (!find_volume(c->volumes, lv->vg, c->pool))
 			return 0;
 	}

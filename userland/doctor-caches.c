@@ -11,8 +11,6 @@
 #include "caches.h"
 #include "doctor.h"
 
-#define CACHE_IS_WELL	NULL, NULL
-
 /* The line of a short file, without its end; "" when there is none. */
 static void read_line(const char *path, char value[64])
 {
@@ -69,8 +67,8 @@ static void judge_integrity(struct doctor *d, const struct cache *c, const char 
 		finding(d, "integrity", FINDING_WARNING,
 			"a cache passes protection information on only if both sides have the same",
 			"format the SSD with the same protection information, or do without",
-			"%s: the origin has protection information (%s), its cache %s", c->name, below,
-			*above ? above : "none");
+			"%s: the origin has protection information (%s), its cache %s", c->name,
+			below, *above ? above : "none");
 }
 
 /* The words of its table: metadata, cache, origin. */
@@ -97,7 +95,7 @@ static void judge_health(struct doctor *d, const struct cache *c)
 			"larder status says more; with LVM: deactivate it, lvconvert --repair VG/LV; "
 			"see larder repair --help", "%s: %s", c->name, cache_health(c));
 	else
-		finding(d, "health", FINDING_OK, CACHE_IS_WELL, "%s: %s", c->name, cache_health(c));
+		all_well(d, "health", "%s: %s", c->name, cache_health(c));
 }
 
 static void judge_owner(struct doctor *d, const struct cache *c)

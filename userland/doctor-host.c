@@ -10,7 +10,6 @@
 
 #include "doctor.h"
 
-#define REPORT_NOTHING	NULL, NULL
 #define INSTALL		"make install in the sources, or install the package again"
 
 #ifndef LARDER_VERSION
@@ -47,24 +46,23 @@ static void judge_targets(struct doctor *d)
 	uint32_t ours[3], cache[3];
 
 	if (kernel_target_version("larder", ours))
-		finding(d, "module", FINDING_OK, REPORT_NOTHING,
-			"dm-larder is loaded, target version %u.%u.%u", ours[0], ours[1], ours[2]);
+		all_well(d, "module", "dm-larder is loaded, target version %u.%u.%u", ours[0],
+			 ours[1], ours[2]);
 	else
-		finding(d, "module", FINDING_OK, REPORT_NOTHING,
-			"dm-larder is not loaded: LVM loads it when it is needed");
+		all_well(d, "module", "dm-larder is not loaded: LVM loads it when it is needed");
 	if (!kernel_target_version("cache", cache))
 		return;
 	if (cache[1] >= 100)
-		finding(d, "target", FINDING_OK, REPORT_NOTHING,
-			"\"cache\" is dm-larder's, version %u.%u.%u", cache[0], cache[1], cache[2]);
+		all_well(d, "target", "\"cache\" is dm-larder's, version %u.%u.%u", cache[0],
+			 cache[1], cache[2]);
 	else
 		finding(d, "target", FINDING_ERROR,
 			"LVM drives this target: its caches are dm-cache's, and those with metadata of "
 			"dm-larder do not start",
 			"deactivate what uses it (dmsetup ls --target cache), modprobe -r dm-cache-smq "
 			"dm-cache dm-larder, modprobe dm-larder",
-			"\"cache\" is the kernel's own dm-cache, version %u.%u.%u", cache[0], cache[1],
-			cache[2]);
+			"\"cache\" is the kernel's own dm-cache, version %u.%u.%u", cache[0],
+			cache[1], cache[2]);
 }
 
 void doctor_module(struct doctor *d)
@@ -93,7 +91,7 @@ static void judge_alias(struct doctor *d, const char *name)
 	char *answer = ask(LARDER_ROOT "/usr/sbin/modprobe", words);
 
 	if (answer && strstr(answer, "/dm-larder.ko"))
-		finding(d, "alias", FINDING_OK, REPORT_NOTHING, "modprobe %s loads dm-larder", name);
+		all_well(d, "alias", "modprobe %s loads dm-larder", name);
 	else
 		finding(d, "alias", FINDING_ERROR,
 			"LVM and the kernel load the target \"cache\" by this name; at the next start it "
@@ -133,12 +131,11 @@ static void judge_versions(struct doctor *d)
 	else if (major * 1000000 + minor * 1000 + patch < 2003016)
 		finding(d, "versions", FINDING_WARNING,
 			"dm-larder is tested with LVM 2.03.16 and 2.03.31", "upgrade lvm2",
-			"LVM %u.%02u.%02u is old; tool " LARDER_VERSION ", kernel %.60s", major, minor,
-			patch, kernel.release);
+			"LVM %u.%02u.%02u is old; tool " LARDER_VERSION ", kernel %.60s", major,
+			minor, patch, kernel.release);
 	else
-		finding(d, "versions", FINDING_OK, REPORT_NOTHING,
-			"tool " LARDER_VERSION ", LVM %u.%02u.%02u, kernel %.60s", major, minor, patch,
-			kernel.release);
+		all_well(d, "versions", "tool " LARDER_VERSION ", LVM %u.%02u.%02u, kernel %.60s",
+			 major, minor, patch, kernel.release);
 	free(answer);
 }
 
@@ -177,14 +174,14 @@ static void judge_executable(struct doctor *d, const char *answer, const char *k
 	char path[PATH_MAX - 64];
 
 	if (!config_value(answer, key, path, sizeof(path)))
-		finding(d, "lvm.conf", FINDING_UNKNOWN, NULL, NULL, "LVM does not say global/%s", key);
+		not_known(d, "lvm.conf", NULL, "LVM does not say global/%s", key);
 	else if (is_larder(path))
-		finding(d, "lvm.conf", FINDING_OK, REPORT_NOTHING, "global/%s is larder (%.200s)", key,
-			path);
+		all_well(d, "lvm.conf", "global/%s is larder (%.200s)", key, path);
 	else
 		finding(d, "lvm.conf", FINDING_ERROR, consequence,
 			"lvm-setup enable (in libexec/dm-larder), or name larder's link in "
-			"/etc/lvm/lvm.conf", "global/%s is \"%.200s\", which is not larder", key, path);
+			"/etc/lvm/lvm.conf", "global/%s is \"%.200s\", which is not larder",
+			key, path);
 }
 
 void doctor_lvm(struct doctor *d)
@@ -198,7 +195,7 @@ void doctor_lvm(struct doctor *d)
 	judge_versions(d);
 	answer = ask(LARDER_ROOT "/usr/sbin/lvm", words);
 	if (!answer) {
-		finding(d, "lvm.conf", FINDING_UNKNOWN, NULL, NULL, "lvm lvmconfig does not answer");
+		not_known(d, "lvm.conf", NULL, "lvm lvmconfig does not answer");
 		return;
 	}
 	judge_executable(d, answer, "cache_check_executable",
@@ -229,27 +226,27 @@ void doctor_initramfs(struct doctor *d)
 	uname(&kernel);
 	snprintf(image, sizeof(image), LARDER_ROOT "/boot/initrd.img-%s", kernel.release);
 	if (!exists(image))
-		snprintf(image, sizeof(image), LARDER_ROOT "/boot/initramfs-%s.img", kernel.release);
+		snprintf(image, sizeof(image), LARDER_ROOT "/boot/initramfs-%s.img",
+			 kernel.release);
 	for (i = 0; i < ARRAY_SIZE(listers) && !answer; i++) {
 		const char *const words[] = { strrchr(listers[i], '/') + 1, image, NULL };
 
 		answer = exists(image) ? ask(listers[i], words) : NULL;
 	}
 	if (!answer)
-		finding(d, "initramfs", FINDING_UNKNOWN,
-			d->root_on_cache ? "the root file system is on a cache" : NULL, NULL,
-			"the initramfs of %.60s is not there, or cannot be listed", kernel.release);
+		not_known(d, "initramfs",
+			  d->root_on_cache ? "the root file system is on a cache" : NULL,
+			  "the initramfs of %.60s is not there, or cannot be listed",
+			  kernel.release);
 	else if (strstr(answer, "/dm-larder.ko"))
-		finding(d, "initramfs", FINDING_OK, REPORT_NOTHING, "has dm-larder (%.60s)",
-			kernel.release);
+		all_well(d, "initramfs", "has dm-larder (%.60s)", kernel.release);
 	else if (d->root_on_cache || strstr(answer, "/dm-cache.ko"))
 		finding(d, "initramfs", level,
-			d->root_on_cache ? "the root file system is on a cache: this host does not boot" :
+			d->root_on_cache ? "the root file system is on a cache: it does not boot" :
 			"it has dm-cache, which becomes the target \"cache\" if LVM starts a cache there",
 			"update-initramfs -u (or dracut --force)", "does not have dm-larder (%.60s)",
 			kernel.release);
 	else
-		finding(d, "initramfs", FINDING_OK, REPORT_NOTHING,
-			"has no caches, and needs none (%.60s)", kernel.release);
+		all_well(d, "initramfs", "has no caches, and needs none (%.60s)", kernel.release);
 	free(answer);
 }

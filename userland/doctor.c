@@ -32,35 +32,59 @@ static const struct tool_option options[] = {
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
-void finding(struct doctor *d, const char *check, enum finding_level level, const char *why,
-	     const char *cure, const char *what, ...)
+static void note(struct doctor *d, const char *check, enum finding_level level, const char *why,
+		 const char *cure, const char *what, va_list args)
 {
-	bool tell = level != FINDING_OK;
 	struct json_object *o;
 	char text[512];
-	va_list args;
 
-	va_start(args, what);
 	vsnprintf(text, sizeof(text), what, args);
-	va_end(args);
 	d->count[level]++;
 	if (d->json) {
 		o = json_object_new_object();
 		add_string(o, "check", check);
 		add_string(o, "result", level_names[level]);
 		add_string(o, "what", text);
-		if (tell && why)
+		if (why)
 			add_string(o, "why", why);
-		if (tell && cure)
+		if (cure)
 			add_string(o, "do", cure);
 		json_object_array_add(d->array, o);
 		return;
 	}
 	printf("%-8s %s: %s\n", level_names[level], check, text);
-	if (tell && why)
+	if (why)
 		printf("         why: %s\n", why);
-	if (tell && cure)
+	if (cure)
 		printf("         do:  %s\n", cure);
+}
+
+void finding(struct doctor *d, const char *check, enum finding_level level, const char *why,
+	     const char *cure, const char *what, ...)
+{
+	va_list args;
+
+	va_start(args, what);
+	note(d, check, level, why, cure, what, args);
+	va_end(args);
+}
+
+void all_well(struct doctor *d, const char *check, const char *what, ...)
+{
+	va_list args;
+
+	va_start(args, what);
+	note(d, check, FINDING_OK, NULL, NULL, what, args);
+	va_end(args);
+}
+
+void not_known(struct doctor *d, const char *check, const char *why, const char *what, ...)
+{
+	va_list args;
+
+	va_start(args, what);
+	note(d, check, FINDING_UNKNOWN, why, NULL, what, args);
+	va_end(args);
 }
 
 static void print_result(struct doctor *d, bool well)

@@ -21,9 +21,14 @@ struct doctor {
 	struct json_object *array;
 };
 
-/* what is printf's; why and cure may be NULL where all is well. */
+/* what is printf's. */
 void finding(struct doctor *d, const char *check, enum finding_level level, const char *why,
 	     const char *cure, const char *what, ...) __attribute__((format(printf, 6, 7)));
+void all_well(struct doctor *d, const char *check, const char *what, ...)
+	__attribute__((format(printf, 3, 4)));
+/* It could not be found out; why may be NULL. */
+void not_known(struct doctor *d, const char *check, const char *why, const char *what, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* doctor-host.c */
 void doctor_module(struct doctor *d);

@@ -93,7 +93,8 @@ static int keep_one(struct settings *settings, const char *cache_settings)
 
 	for (i = 0; i < settings->nr; i++) {
 		if (!strcmp(settings->text[i], "migration_threshold=default"))
-			strcpy(settings->text[i], "migration_threshold=2048");
+			snprintf(settings->text[i], sizeof(settings->text[i]),
+				 "migration_threshold=2048");
 		if (!strcmp(strchr(settings->text[i], '=') + 1, "default"))
 			takes_back = true;
 		else
