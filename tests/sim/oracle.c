@@ -729,7 +729,8 @@ void oracle_free(struct oracle *o)
 static void *copy_array(void *to, const void *from, size_t nr, size_t size)
 {
 	to = resize_array(to, nr, size);
-	memcpy(to, from, nr * size);
+	if (nr)
+		memcpy(to, from, nr * size);
 	return to;
 }
 
