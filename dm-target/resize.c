@@ -9,9 +9,10 @@
  * for a new table, a plain resume and an activation after a crash, and a power
  * cut leaves the old sizes or the new ones.
  *
- * Origin: blocks that it no longer has are refused; a last block that ended
- * within a grain needs care, because a grain is valid as far as the origin
- * went, and behind that its slot holds whatever was there before.
+ * Origin: blocks that it no longer has are refused; only a cache at work, which
+ * knows its origin, drops those that are clean.  A last block that ended within
+ * a grain needs care, because a grain is valid as far as the origin went, and
+ * behind that its slot holds whatever was there before.
  *
  * Cache device: what has been added is used as far as the slot table has room
  * on the metadata device.  Slots are never taken away.
@@ -29,26 +30,74 @@ struct scan {
 	u64 nr_blocks;		/* of the origin now */
 	u64 end;		/* of the furthest block that was ever named */
 	u32 nr_slots;		/* of the cache */
-	unsigned long *beyond;	/* by slot: what it holds now is beyond that */
+	/* by slot, as the last record has it: */
+	unsigned long *beyond;	/* it holds what is beyond the end */
+	unsigned long *dirty;	/* what it holds is dirty */
+	unsigned long *intent;	/* it may have become dirty since */
 };
+
+static void set_to(unsigned long *bits, u32 slot, bool value)
+{
+	if (value)
+		set_bit(slot, bits);
+	else
+		clear_bit(slot, bits);
+}
 
 static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
 {
 	u64 flags = le64_to_cpu(entry->block_flags), block = flags & LARDER_BLOCK_MASK;
 	struct scan *scan = context;
+	bool beyond = (flags & LARDER_ENTRY_USED) && block >= scan->nr_blocks;
 
-	if (!(flags & LARDER_ENTRY_USED) || block < scan->nr_blocks) {
-		clear_bit(slot, scan->beyond);
-		return 0;
-	}
-	set_bit(slot, scan->beyond);
-	scan->end = max(scan->end, block + 1);
+	set_to(scan->beyond, slot, beyond);
+	set_to(scan->dirty, slot, entry->dirty);
+	if (beyond)
+		scan->end = max(scan->end, block + 1);
 	return 0;
 }
 
 static int scan_intent(void *context, u64 page, u8 intent, u64 slots)
 {
+	struct scan *scan = context;
+	u64 start = page * LARDER_ENTRIES_PER_PAGE, slot;
+	u64 end = min_t(u64, start + LARDER_ENTRIES_PER_PAGE, scan->nr_slots);
+
+	for (slot = start; slot < end; slot++)
+		set_to(scan->intent, slot, intent == LARDER_INTENT_WRITE_BACK &&
+		       (slots >> (slot - start) / LARDER_SLOTS_PER_INTENT_BIT & 1));
 	return 0;
+}
+
+/* Only the clean ones are beyond the end of the origin of a cache at work? */
+static bool may_be_dropped(const struct scan *scan)
+{
+	u32 slot;
+
+	for (slot = 0; slot < scan->nr_slots; slot++)
+		if (test_bit(slot, scan->beyond) &&
+		    (test_bit(slot, scan->dirty) || test_bit(slot, scan->intent)))
+			return false;
+	return true;
+}
+
+static int scan_metadata(struct larder_cache *c, struct scan *scan)
+{
+	struct metadata_visitor visitor = {
+		.entry = scan_entry,
+		.intent = scan_intent,
+		.context = scan,
+	};
+	u32 tries = SHRUNK_TRIES;
+	int err;
+
+	do {
+		bitmap_zero(scan->beyond, scan->nr_slots);
+		bitmap_zero(scan->dirty, scan->nr_slots);
+		bitmap_zero(scan->intent, scan->nr_slots);
+		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
+	} while (err == -EUCLEAN && --tries);
+	return err;
 }
 
 /* The origin has shrunk; is anything cached that it no longer has? */
@@ -58,32 +107,27 @@ static int check_shrunk(struct larder_cache *c, char **error)
 		.nr_blocks = c->geometry.nr_origin_blocks,
 		.nr_slots = c->geometry.nr_slots,
 	};
-	struct metadata_visitor visitor = {
-		.entry = scan_entry,
-		.intent = scan_intent,
-		.context = &scan,
-	};
-	u32 tries = SHRUNK_TRIES;
-	bool any;
+	size_t longs = BITS_TO_LONGS(scan.nr_slots);
+	bool fits;
 	int err;
 
-	scan.beyond = vzalloc(array_size(BITS_TO_LONGS(scan.nr_slots), sizeof(long)));
+	scan.beyond = vzalloc(array_size(longs, 3 * sizeof(long)));
 	if (!scan.beyond) {
 		*error = "Out of memory";
 		return -ENOMEM;
 	}
-	do {
-		bitmap_zero(scan.beyond, scan.nr_slots);
-		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
-	} while (err == -EUCLEAN && --tries);
-	any = find_first_bit(scan.beyond, scan.nr_slots) < scan.nr_slots;
+	scan.dirty = scan.beyond + longs;
+	scan.intent = scan.dirty + longs;
+	err = scan_metadata(c, &scan);
+	fits = find_first_bit(scan.beyond, scan.nr_slots) >= scan.nr_slots ||
+	       (larder_has_twin(c) && may_be_dropped(&scan));
 	vfree(scan.beyond);
 	if (err) {
 		*error = err == -EUCLEAN ? "Metadata is damaged: it is not known what is cached" :
 					   "Cannot read the metadata device";
 		return err;
 	}
-	if (!any)
+	if (fits)
 		return 0;
 	*error = "Origin is smaller than what is cached of it";
 	DMERR("%s: origin has %llu sectors, but sectors up to %llu are cached: give it its size back, or remove the cache first",
@@ -186,7 +230,7 @@ int larder_check_end(struct larder_cache *c)
 	return 0;
 }
 
-/* What the constructor did not find in the metadata: it was not recorded yet. */
+/* What is clean; also what the constructor did not find in the metadata, being recorded since. */
 static int forget_beyond(struct larder_cache *c)
 {
 	struct larder_forget_batch *batch;
