@@ -427,6 +427,15 @@ static int remove_staging(const struct lvm_volume *v)
 	return run_lvm(arguments, NULL);
 }
 
+/* udev looks at each device that was written; on a busy host LVM is not patient enough. */
+static void let_udev_look(void)
+{
+	static const char *const programs[] = { "/usr/bin/udevadm", "/bin/udevadm", NULL };
+	static const char *const arguments[] = { "udevadm", "settle", "--timeout=60", NULL };
+
+	run_first(programs, arguments, NULL);
+}
+
 int lvm_finish(struct convert *c, bool done)
 {
 	struct lvm_volume *v = c->lvm;
@@ -435,6 +444,8 @@ int lvm_finish(struct convert *c, bool done)
 
 	if (!v)
 		return 0;
+	if (v->touched[0])
+		let_udev_look();
 	for (i = 0; i < NR_COMPONENTS; i++) {
 		if (!v->touched[i])
 			continue;
