@@ -26,6 +26,7 @@ fail() {
 	failed=$((failed + 1))
 	echo "not ok $1"
 	[[ ! -s /tmp/out ]] || sed 's/^/    /;40q' /tmp/out
+	lvs -a -o +lv_tags,devices 2>&1 | sed 's/^/    = /'
 	dmesg | tail -n 8 | sed 's/^/    | /'
 }
 
@@ -160,6 +161,7 @@ dirty() { dmsetup status --noflush vg-data | awk '{ print $14 }'; }
 
 convert_from() {
 	expect 'from dm-cache' 0 'vg/data: (converted|finished|nothing to do)' "$larder" convert --from-dm-cache vg/data
+	[[ $failed == 0 ]] || finish
 	expect 'from dm-cache: no staging is left' 0 '^0$' bash -c 'lvs -a vg | grep -c larder_convert || true'
 	use_stock
 	expect 'a larder is not taken by dm-cache' x '' lvchange -ay vg/data
@@ -170,6 +172,7 @@ convert_from() {
 
 convert_to() {
 	expect 'to dm-cache' 0 'vg/data: (converted|finished|nothing to do)' "$larder" convert --to-dm-cache vg/data
+	[[ $failed == 0 ]] || finish
 	expect 'to dm-cache: no staging is left' 0 '^0$' bash -c 'lvs -a vg | grep -c larder_convert || true'
 	use_ours
 	expect 'a dm-cache is not taken by dm-larder' x '' lvchange -ay vg/data
