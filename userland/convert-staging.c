@@ -91,9 +91,12 @@ static int flush_directory(const struct convert *c)
 
 static int make_file(struct convert *c, u64 units)
 {
-	int fd = open(c->staging_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int code;
+	int fd, code;
 
+	/* a device that is not there (yet) must not become a file in its place */
+	if (!strncmp(c->staging_path, "/dev/", 5) && strncmp(c->staging_path, "/dev/shm/", 9))
+		return refuse(c, EXIT_NO_INPUT, "there is no such device");
+	fd = open(c->staging_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		complain("cannot make %s: %s", c->staging_path, strerror(errno));
 		return EXIT_NO_OUTPUT;
