@@ -55,7 +55,9 @@ finish() {
 # udev may have activated what is on the disk below. wait_until runs this.
 # shellcheck disable=SC2317
 add_disk() {
+	udevadm settle --timeout=30 || true
 	dmsetup remove_all >/dev/null 2>&1 || true
+	udevadm settle --timeout=30 || true
 	{ echo "$1" >/sys/kernel/simdisk/add; } 2>/dev/null
 }
 
