@@ -224,7 +224,8 @@ static void manage_shrink(void)
 	const char *why;
 	int err;
 
-	if (!world_may(WORLD_resize))
+	/* users need room for some grains */
+	if (!world_may(WORLD_resize) || sectors < 64)
 		return;
 	world.users_paused = true;
 	while (world.ops_running)
