@@ -116,6 +116,28 @@ static bool table_is_there(struct salvage *s, const u8 *uuid)
 	return false;
 }
 
+/*
+ * Are the journal's blocks where the geometry has them?  The table can be in
+ * the right place with the wrong sizes.  A few others may be from an older life.
+ */
+static bool journal_is_there(struct salvage *s, const u8 *uuid)
+{
+	static struct larder_journal_block block __attribute__((aligned(LARDER_UNIT_SIZE)));
+	const struct geometry *g = &s->md->geometry;
+	u64 unit, fit = 0, others = 0;
+
+	for (unit = g->dw_start; unit < g->table_start; unit++) {
+		salvage_read(s, unit, 1, &block);
+		if (unit_verify(&block, LARDER_MAGIC_JOURNAL, unit, uuid))
+			continue;
+		if (journal_unit(s->md, le64_to_cpu(block.sequence)) == unit)
+			fit++;
+		else
+			others++;
+	}
+	return fit >= others;
+}
+
 static int missing_supers(const char *path)
 {
 	complain("%s: neither superblock is left. The rest can be salvaged when the sizes are "
@@ -140,10 +162,11 @@ static int make_super(struct salvage *s, const char *path)
 		complain("%s: no cache of these sizes can have had its metadata here", path);
 		return EXIT_DAMAGED;
 	}
-	if (!find_uuid(s, sb->header.uuid) || !table_is_there(s, sb->header.uuid)) {
-		complain("%s: no table page is where these sizes would have it: they are not the "
-			 "right ones (or the device has another size than when the cache was made: "
-			 "--metadata-size)", path);
+	if (!find_uuid(s, sb->header.uuid) || !table_is_there(s, sb->header.uuid) ||
+	    !journal_is_there(s, sb->header.uuid)) {
+		complain("%s: table and journal are not where these sizes would have them: they "
+			 "are not the right ones (or the device has another size than when the cache "
+			 "was made: --metadata-size)", path);
 		return EXIT_DAMAGED;
 	}
 	sb->version = cpu_to_le32(LARDER_FORMAT_VERSION);

@@ -16,6 +16,7 @@ static const char help[] =
 	"\n"
 	"  new:UNITS:CHUNK:ORIGIN:CACHE    format FILE (of that many 4 KiB units) for a cache; sectors\n"
 	"  open                            load FILE and start it, as a module would\n"
+	"  grow:UNITS:CACHE                FILE and the cache device have been made longer\n"
 	"  entry:SLOT:BLOCK:VALID:DIRTY    add a record to the next commit\n"
 	"  free:SLOT\n"
 	"  hint:SLOT:HINT\n"
@@ -124,6 +125,19 @@ static void do_open(const u64 *n)
 	activate(metadata_geometry(md)->origin_sectors);
 }
 
+static void do_grow(const u64 *n)
+{
+	struct geometry g = *metadata_geometry(md);
+	u64 needed;
+
+	if (ftruncate(fd, (off_t)(n[0] * LARDER_UNIT_SIZE)))
+		die("cannot size the file");
+	geometry_grow(&g, n[1], n[0], &needed);
+	run(metadata_resize_begin(md, &g), "resize");
+	while (metadata_formatted_slots(md) < g.nr_slots)
+		run(metadata_extend_begin(md), "extend");
+}
+
 static void add(enum larder_record_type type, u64 index, u64 flags, u64 valid, u64 dirty)
 {
 	const struct larder_record record = {
@@ -226,6 +240,7 @@ static const struct operation {
 } operations[] = {
 	{ "new", 4, false, do_new },
 	{ "open", 0, false, do_open },
+	{ "grow", 2, true, do_grow },
 	{ "entry", 4, true, do_entry },
 	{ "free", 1, true, do_free },
 	{ "hint", 2, true, do_hint },
