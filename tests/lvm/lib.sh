@@ -270,8 +270,8 @@ make_cached() {
 # sub NAME: what the parts of the cache vg/fast are called.
 sub() {
 	case $1 in
-	meta) compgen -G '/dev/mapper/vg-fast_c*-cmeta' || compgen -G '/dev/mapper/vg-fast_c*_cmeta' ;;
-	fast) compgen -G '/dev/mapper/vg-fast_c*-cdata' || compgen -G '/dev/mapper/vg-fast_c*_cdata' ;;
+	meta) compgen -G '/dev/mapper/vg-*-cmeta' || compgen -G '/dev/mapper/vg-*_cmeta' ;;
+	fast) compgen -G '/dev/mapper/vg-*-cdata' || compgen -G '/dev/mapper/vg-*_cdata' ;;
 	origin) echo "/dev/mapper/${cached}_corig" ;;
 	esac
 }
