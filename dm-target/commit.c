@@ -422,7 +422,7 @@ static void round_end(struct larder_cache *c, struct round *r, int err)
 	struct larder_io *io, *next;
 	u32 i;
 
-	if (k->failed != (err != 0)) {
+	if (k->failed != !!err) {
 		WRITE_ONCE(k->failed, err != 0);
 		dm_table_event(c->ti->table);
 	}

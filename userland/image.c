@@ -262,7 +262,9 @@ int image_verdict(const struct image *image)
 
 const char *mode_name(u8 last_mode)
 {
-	static const char *const names[] = { "unknown", "writeback", "writethrough", "passthrough" };
+	static const char *const names[] = {
+		"unknown", "writeback", "writethrough", "passthrough",
+	};
 
 	return last_mode < ARRAY_SIZE(names) ? names[last_mode] : "unknown";
 }

@@ -180,17 +180,20 @@ static bool printable(const char *text)
 
 static void check_info(const struct larder_cache *c, const char *text)
 {
-	const char *mode = c->args.mode == MODE_WRITE_BACK ? "writeback" : "writethrough";
+	bool failed = c->committer.failed;
 	struct status_line s;
 	const char *what = status_line_parse(&s, text);
 
 	FUZZ_CHECK(!what, "%s in: %s", what, text);
-	FUZZ_CHECK(!s.failed && !strcmp(s.mode, mode));
+	FUZZ_CHECK(s.failed == (failed && !atomic64_read(&c->map.nr_dirty)));
+	if (s.failed)
+		return;
+	FUZZ_CHECK(!strcmp(s.mode, larder_mode_names[c->args.mode]));
 	FUZZ_CHECK(!printable(c->args.policy_name) || !strcmp(s.policy, c->args.policy_name));
 	FUZZ_CHECK(s.chunk_sectors == c->args.chunk_sectors);
 	FUZZ_CHECK(s.read_hits == larder_sum((struct larder_cache *)c, COUNT_READ_HIT));
 	FUZZ_CHECK(s.demotions == larder_sum((struct larder_cache *)c, COUNT_DEMOTION));
-	FUZZ_CHECK(s.read_only == c->committer.failed && !s.needs_check);
+	FUZZ_CHECK(s.read_only == failed && s.needs_check == failed);
 }
 
 static void check_json(const struct larder_cache *c, const char *text)

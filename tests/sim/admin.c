@@ -193,8 +193,8 @@ static void manage_reload(void)
 }
 
 /*
- * Cut off what the origin lost.  A wrong bit that the constructor read can have hidden what is cached
- * there: then it is the resume that refuses, and the old size comes back.
+ * Cut off what the origin lost.  A wrong bit that the constructor read can have hidden what is
+ * cached there: then it is the resume that refuses, and the old size comes back.
  */
 static void finish_shrinking(u64 sectors)
 {

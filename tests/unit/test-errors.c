@@ -169,8 +169,9 @@ static void test_leftover_of_failed_commit(void)
 }
 
 /*
- * A power cut takes the first block of a commit and leaves the others; the next boot writes the same
- * first block, for itself: neither its number nor its checksum tells that the others are not its own.
+ * A power cut takes the first block of a commit and leaves the others; the next boot writes the
+ * same first block, for itself: neither its number nor its checksum tells that the others are not
+ * its own.
  */
 static void test_rest_of_torn_commit(void)
 {

@@ -527,7 +527,8 @@ static void check_grow(u32 block_sectors, u32 nr, u32 more, u64 origin_blocks)
 	for (i = 0; i < usable * 2 / 3; i++) {
 		u64 valid = rng_next(&rng) & all;
 
-		slot = fixture_slot(&f, rng_below(&rng, 4) ? SLOT_VALID : SLOT_FORGETTING, valid, 0);
+		slot = fixture_slot(&f, rng_below(&rng, 4) ? SLOT_VALID : SLOT_FORGETTING, valid,
+				    0);
 		if (state_of(&f.map, slot) == SLOT_VALID && rng_below(&rng, 2))
 			slot_written(&f.map, slot, ~valid & rng_next(&rng) & all);
 		if (!rng_below(&rng, 3))
