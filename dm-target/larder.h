@@ -310,7 +310,8 @@ void larder_remap(struct bio *bio, struct dm_dev *dev, u64 sector);
 /* Releases the shard's lock; first: the bio comes straight from map(). */
 int larder_write_around(struct larder_cache *c, struct bio *bio, struct larder_io *io,
 			const struct extent *e, bool first, struct larder_shard *sh,
-			unsigned long flags);
+			unsigned long flags)
+	__releases(&sh->lock);
 /* Runs a write again that has been accepted before; process context. */
 void larder_write_again(struct larder_cache *c, struct bio *bio);
 void larder_origin_written(struct larder_cache *c, u64 block, bool durable);
@@ -391,6 +392,7 @@ void larder_policy_close(struct larder_cache *c);
 int larder_policy_attach(struct larder_cache *c);	/* geometry is known */
 void larder_policy_detach(struct larder_cache *c);
 int larder_policy_set(struct larder_cache *c, const char *key, u64 value);
+void larder_policy_emit(struct larder_cache *c, policy_emit_fn emit, void *context);
 /* For other sizes: anew, with the settings that it has now. */
 int larder_policy_renew(struct larder_cache *c);
 enum policy_admit larder_policy_miss(struct larder_cache *c, const struct extent *e, bool write);

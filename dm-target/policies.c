@@ -66,17 +66,18 @@ static void real_name(const char *name, char *real, size_t size)
 		strscpy(real, "s3fifo", size);
 }
 
-/* Settings of dm-cache's old policy: LVM may still pass them on, dm-cache's mq ignores them, too. */
+/* Settings of dm-cache's old policy: LVM may still pass them on, its mq ignores them, too. */
+static const char *const legacy_keys[] = {
+	"random_threshold", "sequential_threshold", "discard_promote_adjustment",
+	"read_promote_adjustment", "write_promote_adjustment",
+};
+
 static bool is_legacy_key(const char *key)
 {
-	static const char *const keys[] = {
-		"sequential_threshold", "random_threshold", "read_promote_adjustment",
-		"write_promote_adjustment", "discard_promote_adjustment",
-	};
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(keys); i++)
-		if (!strcmp(keys[i], key))
+	for (i = 0; i < ARRAY_SIZE(legacy_keys); i++)
+		if (!strcmp(legacy_keys[i], key))
 			return true;
 	return false;
 }
@@ -87,6 +88,16 @@ int larder_policy_set(struct larder_cache *c, const char *key, u64 value)
 	int err = c->policy_ops->set(&c->policy, key, value);
 
 	return err == -ENOENT && means_default(c->args.policy_name) && is_legacy_key(key) ? 0 : err;
+}
+
+/* All settings for a status line, under policy_lock; what mq ignores is 0 as with dm-cache. */
+void larder_policy_emit(struct larder_cache *c, policy_emit_fn emit, void *context)
+{
+	unsigned int i, n = strcmp(c->args.policy_name, "mq") ? 0 : ARRAY_SIZE(legacy_keys);
+
+	for (i = 0; i < n; i++)
+		emit(context, legacy_keys[i], 0);
+	c->policy_ops->emit_args(&c->policy, emit, context);
 }
 
 static struct larder_policy_module *find_policy(const char *name)

@@ -98,10 +98,10 @@ static void emit_info(struct larder_cache *c, struct out *o)
 	spin_lock_irq(&c->policy_lock);
 	/* none after a resume that failed */
 	if (c->policy_memory)
-		c->policy_ops->emit_args(&c->policy, count_pair, &pairs);
+		larder_policy_emit(c, count_pair, &pairs);
 	emit(o, " %u", pairs);
 	if (c->policy_memory)
-		c->policy_ops->emit_args(&c->policy, emit_pair, o);
+		larder_policy_emit(c, emit_pair, o);
 	spin_unlock_irq(&c->policy_lock);
 	emit(o, larder_failed(c) ? " ro needs_check" : " rw -");
 }
