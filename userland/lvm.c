@@ -46,12 +46,13 @@ static char *double_hyphens(char *to, const char *from)
 
 void lv_name_make(struct lv_name *name, const char *vg, const char *lv)
 {
-	char *to = name->dm;
+	char *to;
 
+	memset(name, 0, sizeof(*name));
 	snprintf(name->vg, sizeof(name->vg), "%s", vg);
 	snprintf(name->lv, sizeof(name->lv), "%s", lv);
 	snprintf(name->full, sizeof(name->full), "%s/%s", name->vg, name->lv);
-	to = double_hyphens(to, name->vg);
+	to = double_hyphens(name->dm, name->vg);
 	*to++ = '-';
 	*double_hyphens(to, name->lv) = '\0';
 }

@@ -212,6 +212,12 @@ static int fit_output(struct repair *r)
 	return EXIT_NO_OUTPUT;
 }
 
+/* Nobody ever counts that far: damage, too.  All is written anew, so it may begin again. */
+static u64 counter(u64 value)
+{
+	return value < 1ull << 61 ? value : 1;
+}
+
 static void fill_super(struct repair *r)
 {
 	const struct salvage *s = &r->salvage;
@@ -219,9 +225,9 @@ static void fill_super(struct repair *r)
 	bool whole = !s->image.nr_damages[SEVERITY_DAMAGE];
 
 	*sb = s->super;
-	sb->generation = cpu_to_le64(le64_to_cpu(sb->generation) + 1);
-	sb->epoch = cpu_to_le64(s->epoch + 1);
-	sb->tail_seq = cpu_to_le64(s->next_sequence);
+	sb->generation = cpu_to_le64(counter(le64_to_cpu(sb->generation) + 1));
+	sb->epoch = cpu_to_le64(counter(s->epoch + 1));
+	sb->tail_seq = cpu_to_le64(counter(s->next_sequence));
 	sb->tail_crc = 0;
 	if (!whole)
 		sb->flags &= ~cpu_to_le32(LARDER_SUPER_CLEAN);
