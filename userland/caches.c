@@ -50,7 +50,7 @@ static void visit_lv(struct json_object *rows, struct json_object *row, const st
 	struct cache cache = { .active = false };
 	char vg[NAME_MAX_LVM], lv[NAME_MAX_LVM], pool[NAME_MAX_LVM];
 	struct json_object *pool_row;
-	struct lv_name name;
+	struct lv_name name = { .vg = "" };
 
 	row_name(row, "vg_name", vg);
 	row_name(row, "lv_name", lv);

@@ -194,7 +194,7 @@ static int make_pool(struct create *c)
 
 static void remove_made(const struct create *c, const char *lv)
 {
-	struct lv_name name;
+	struct lv_name name = { .vg = "" };
 	struct program p;
 
 	lv_name_make(&name, c->request.lv.vg, lv);

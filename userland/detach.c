@@ -111,7 +111,7 @@ static int run_detach(int argc, char **argv)
 {
 	struct detach d = { .quiet = false };
 	const char *text = NULL;
-	struct lv_name lv;
+	struct lv_name lv = { .vg = "" };
 	int code = parse_options(options, &d, argc, argv);
 
 	if (!code)

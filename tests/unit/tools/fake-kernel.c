@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../userland/kernel.h"
+#include "../../../userland/lvm.h"
 
 #define DM LARDER_ROOT "/dm"
 

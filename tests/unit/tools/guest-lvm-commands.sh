@@ -174,7 +174,7 @@ test_attach() {
 	expect 'detach: with the pool' 0 '' larder detach --remove vg/data
 	expect 'detach: ... which is gone' 1 '' bash -c 'lvs -a --noheadings -o lv_name vg | grep data_larder'
 	expect 'create: all that is free' 0 'cached by vg/low_larder' larder create vg/low --cache-pv /dev/pvb
-	expect 'create: ... is used' 0 '^ *0 *$' pvs --noheadings --units m --nosuffix -o pv_free_count /dev/pvb
+	expect 'create: ... is used' 0 '^ *0 *$' pvs --noheadings --units m --nosuffix -o pv_free /dev/pvb
 	expect 'status: under a snapshot' 0 '^device +vg-low-real ' bash -c 'lvcreate -qq -y -s -n snap -L 8M vg/low /dev/pva && larder status vg/low'
 	lvremove -qq -y vg/snap
 	expect 'detach: all of it' 0 '' larder detach --remove vg/low
