@@ -48,7 +48,7 @@ again:
 		kfree(batch);
 		return larder_write_around(c, bio, io, &e, first, sh, flags);
 	}
-	if (!batch && word_state(slot_word(&c->map, slot)) == SLOT_VALID) {
+	if (!batch) {
 		spin_unlock_irqrestore(&sh->lock, flags);
 		batch = new_batch();
 		if (!batch)
@@ -62,7 +62,7 @@ again:
 		batch->slots[batch->nr++] = slot;
 	larder_park(c, sh, io);
 	spin_unlock_irqrestore(&sh->lock, flags);
-	if (batch && batch->nr) {
+	if (batch->nr) {
 		count(c, COUNT_WRITE_HIT);
 		count(c, COUNT_INVALIDATED);
 		atomic_inc(&c->forgets_pending);

@@ -215,7 +215,7 @@ struct json_object *find_volume(struct json_object *rows, const char *vg, const 
 		struct json_object *row = row_at(rows, i);
 
 		row_name(row, "lv_name", name);
-		if (*lv && !strcmp(name, lv) && !strcmp(row_text(row, "vg_name"), vg))
+		if (lv && *lv && !strcmp(name, lv) && !strcmp(row_text(row, "vg_name"), vg))
 			return row;
 	}
 	return NULL;
