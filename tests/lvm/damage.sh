@@ -87,7 +87,6 @@ test_repair() {
 	only_ours "repair of a superblock"
 	# The second half of the first of two superblocks.
 	head -c 2048 /dev/urandom | dd of=/dev/pvc bs=512 seek=$((at + 4)) oflag=direct iflag=fullblock status=none
-	refused "Manual repair required" lvchange -ay vg/data
 	l lvconvert -y --repair vg/data
 	grep -q '^cache_repair -i .* -o .* = 0' "$work/tools.log" || fail "no repair: $(<"$work/tools.log")"
 	l lvs -a vg
