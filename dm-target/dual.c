@@ -10,16 +10,24 @@
 static void both_ended(struct larder_cache *c, struct bio *bio, struct larder_io *io)
 {
 	struct larder_shard *sh = shard_of(c, io->block);
-	blk_status_t status = io->status;
+	blk_status_t status = io->status ?: io->cache_status;
 	unsigned long flags;
 
 	count(c, COUNT_WRITES_CACHE);
-	if (slot_dirty(&c->map, io->slot))
+	if (slot_dirty(&c->map, io->slot) || io->status)
 		count(c, COUNT_WRITES_CACHE_DIRTY);
 	if (status) {
-		/* which leg holds what is unknown: the origin is right from now on */
 		spin_lock_irqsave(&sh->lock, flags);
-		slot_drop(&c->map, io->slot, io->grains);
+		/*
+		 * What the slot has may have been read already: it stays, and is
+		 * written to the origin later.  When that is not known either, the
+		 * origin is right from now on.
+		 */
+		if (io->cache_status)
+			slot_drop(&c->map, io->slot, io->grains);
+		else
+			slot_written(&c->map, io->slot,
+				     io->grains & slot_valid(&c->map, io->slot));
 		spin_unlock_irqrestore(&sh->lock, flags);
 		larder_commit_soon(c, false);
 	}
@@ -37,26 +45,37 @@ static void both_ended(struct larder_cache *c, struct bio *bio, struct larder_io
 	bio_endio(bio);
 }
 
-static void leg_end_io(struct bio *leg)
+static void leg_ended(struct bio *leg)
 {
 	struct bio *bio = leg->bi_private;
 	struct larder_io *io = bio_io(bio);
 
-	if (leg->bi_status)
-		WRITE_ONCE(io->status, leg->bi_status);
 	bio_put(leg);
 	if (atomic_dec_and_test(&io->legs))
 		both_ended(io->cache, bio, io);
 }
 
-static void send_leg(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, u64 sector)
+static void origin_leg_end_io(struct bio *leg)
+{
+	bio_io(leg->bi_private)->status = leg->bi_status;
+	leg_ended(leg);
+}
+
+static void cache_leg_end_io(struct bio *leg)
+{
+	bio_io(leg->bi_private)->cache_status = leg->bi_status;
+	leg_ended(leg);
+}
+
+static void send_leg(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, u64 sector,
+		     bio_end_io_t *end_io)
 {
 	struct bio *leg = bio_alloc_clone(dev->bdev, bio, GFP_NOIO, &c->bios);
 
 	leg->bi_opf &= ~REQ_FUA;
 	leg->bi_iter.bi_sector = sector;
 	leg->bi_private = bio;
-	leg->bi_end_io = leg_end_io;
+	leg->bi_end_io = end_io;
 	submit_bio_noacct(leg);
 }
 
@@ -73,6 +92,7 @@ void larder_write_both(struct larder_cache *c, struct bio *bio, const struct ext
 	io->grains = e->touched;
 	io->fua = bio->bi_opf & REQ_FUA;
 	io->status = BLK_STS_OK;
+	io->cache_status = BLK_STS_OK;
 	/* with nothing of it in the slot, the origin alone */
 	atomic_set(&io->legs, cached ? 2 : 1);
 	count(c, COUNT_ORIGIN_WRITES);
@@ -80,7 +100,7 @@ void larder_write_both(struct larder_cache *c, struct bio *bio, const struct ext
 	if (cached) {
 		slot_touch(&c->map, slot);
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
-		send_leg(c, bio, c->cache_dev, in_slot);
+		send_leg(c, bio, c->cache_dev, in_slot, cache_leg_end_io);
 	}
-	send_leg(c, bio, c->origin_dev, in_origin);
+	send_leg(c, bio, c->origin_dev, in_origin, origin_leg_end_io);
 }

@@ -112,7 +112,8 @@ struct larder_io {
 	bool flush;			/* an empty flush, for the committer */
 	bool write_origin_durable;	/* was sent with FUA */
 	atomic_t legs;			/* of a write to both devices, still under way */
-	blk_status_t status;		/* of its legs */
+	blk_status_t status;		/* of its leg to the origin */
+	blk_status_t cache_status;	/* and to the slot */
 };
 
 struct larder_shard {
@@ -177,6 +178,7 @@ struct larder_cache {
 	struct dm_dev *metadata_dev;
 	struct dm_dev *cache_dev;
 	struct dm_dev *origin_dev;
+	bool no_origin_discards;		/* the origin cannot: they end at the cache */
 	struct larder_args args;
 
 	struct geometry geometry;

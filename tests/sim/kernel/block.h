@@ -56,12 +56,15 @@ struct bio_set {
 	bool ready;
 };
 
+struct bio;
+typedef void bio_end_io_t(struct bio *bio);
+
 struct bio {
 	struct block_device *bi_bdev;
 	blk_opf_t bi_opf;
 	blk_status_t bi_status;
 	struct bvec_iter bi_iter;
-	void (*bi_end_io)(struct bio *bio);
+	bio_end_io_t *bi_end_io;
 	void *bi_private;
 	unsigned short bi_vcnt, bi_max_vecs;
 	struct bio_vec *bi_io_vec;
