@@ -74,6 +74,7 @@ static bool lost(struct larder_cache *c)
  */
 static void emit_info(struct larder_cache *c, struct out *o)
 {
+	bool passdown = c->args.discard_passdown && !c->no_origin_discards;
 	u64 used = 0, total = 0;
 	unsigned int pairs = 0;
 
@@ -90,9 +91,9 @@ static void emit_info(struct larder_cache *c, struct out *o)
 	     larder_sum(c, COUNT_WRITE_MISS));
 	emit(o, " %llu %llu %llu", larder_sum(c, COUNT_DEMOTION),
 	     larder_sum(c, COUNT_PROMOTION), chunks(c, atomic64_read(&c->map.nr_dirty)));
-	emit(o, " %u%s %s%s", 1 + c->args.metadata2 + !c->args.discard_passdown,
+	emit(o, " %u%s %s%s", 1 + c->args.metadata2 + !passdown,
 	     c->args.metadata2 ? " metadata2" : "", mode_name(c),
-	     c->args.discard_passdown ? "" : " no_discard_passdown");
+	     passdown ? "" : " no_discard_passdown");
 	emit(o, " 2 migration_threshold %llu %s", c->args.migration_threshold,
 	     c->args.policy_name);
 	spin_lock_irq(&c->policy_lock);

@@ -61,6 +61,7 @@ static int open_devices(struct larder_cache *c, char **argv, char **error)
 		*error = "Origin device is smaller than the table line's length";
 		return -EINVAL;
 	}
+	c->no_origin_discards = !bdev_max_discard_sectors(o);
 	if (bdev_logical_block_size(m) > LARDER_UNIT_SIZE ||
 	    bdev_logical_block_size(d) > LARDER_UNIT_SIZE ||
 	    bdev_logical_block_size(o) > LARDER_UNIT_SIZE) {
