@@ -27,19 +27,19 @@ static void escape(FILE *out, const char *text)
 
 /* --- as cache_dump --- */
 
-/* How many blocks of the cached chunk lie within the origin. */
-static u64 blocks_of_chunk(const struct geometry *g, u64 origin_chunk, u64 ratio)
+/* dm-cache never caches an origin's last chunk that is short, and would not write it back. */
+static bool reaches_beyond(const struct geometry *g, u64 origin_chunk)
 {
-	return min(ratio, g->nr_origin_blocks - origin_chunk * ratio);
+	return (origin_chunk + 1) * g->chunk_sectors > g->origin_sectors;
 }
 
 bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk)
 {
 	const struct geometry *g = &image->geometry;
-	u64 ratio = g->chunk_sectors / g->block_sectors, nr = 1, i, block;
+	u64 ratio = g->chunk_sectors / g->block_sectors, i, block;
 
 	memset(chunk, 0, sizeof(*chunk));
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < ratio; i++) {
 		struct slot_state state;
 
 		if (number * ratio + i >= image->nr_slots)
@@ -49,10 +49,9 @@ bool whole_chunk(const struct image *image, u64 number, struct chunk *chunk)
 		if (!slot_used(&state) || block >= g->nr_origin_blocks)
 			return false;
 		if (!i) {
-			if (block % ratio)
-				return false;
 			chunk->origin = block / ratio;
-			nr = blocks_of_chunk(g, chunk->origin, ratio);
+			if (block % ratio || reaches_beyond(g, chunk->origin))
+				return false;
 		}
 		if (block != chunk->origin * ratio + i ||
 		    state.valid != geometry_block_grains(g, block))
