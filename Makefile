@@ -54,7 +54,7 @@ tools: ## The user-space tool, build/bin/larder
 ##  Check and demonstrate
 
 .PHONY: check
-check: ## Every check that a change must pass, on all three kernels (< 25 minutes)
+check: ## Every check that a change must pass, on all three kernels (< 40 minutes)
 	$(Q)tests/check
 
 .PHONY: check-long
