@@ -146,7 +146,10 @@ foreign() {
 
 test_foreign_metadata() {
 	default_disks
+	# Both want the target's name "cache"; who comes first has it.
+	rmmod dm-larder
 	modprobe dm-cache
+	load_module dm-larder
 	dmsetup create stock --table "0 $(sectors_of $hdd) cache $meta $ssd $hdd 64 0 default 0"
 	write_tags /dev/mapper/stock 0 64 1
 	dmsetup remove stock

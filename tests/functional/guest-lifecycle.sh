@@ -22,7 +22,7 @@ test_status_line() {
 	freeze_origin
 	create
 	line=$(dmsetup status cache)
-	[[ $line =~ ^0\ 196608\ larder\ 8\ $number/512\ 64\ 0/384(\ 0){7}\ 2\ metadata2\ writeback\ 2\ migration_threshold\ 2048\ s3fifo\ $number(.*)\ rw\ -$ ]] ||
+	[[ $line =~ ^0\ 196608\ larder\ 8\ $number/512\ 64\ 0/384(\ 0){7}\ 1\ writeback\ 2\ migration_threshold\ 2048\ s3fifo\ $number(.*)\ rw\ -$ ]] ||
 		fail "status line: $line"
 	check "words of the policy's settings" "${BASH_REMATCH[2]}" "${BASH_REMATCH[2]#"${BASH_REMATCH[2]%% *}"}"
 	write_tags $dev 0 256 1
@@ -34,7 +34,7 @@ test_status_line() {
 	check_that "dirty chunks" "$(dirty) == 4"
 	check_that "JSON version" "$(stats | grep -c '^{"version":"1\.')"
 	thaw_origin
-	features="writethrough no_discard_passdown" policy=cleaner
+	features="metadata2 writethrough no_discard_passdown" policy=cleaner
 	reload
 	line=$(dmsetup status cache)
 	[[ $line == *" 3 metadata2 writethrough no_discard_passdown 2 migration_threshold 2048 cleaner 0 rw -" ]] ||
