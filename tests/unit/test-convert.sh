@@ -65,28 +65,8 @@ make_metadata() { "$build/make-metadata" "$@"; }
 
 # --- judging ---
 
-pass() { passed=$((passed + 1)) && printf 'ok %s\n' "$1"; }
-
-fail() {
-	failed=$((failed + 1))
-	printf 'not ok %s: %s\n' "$1" "$2"
-	[[ ! -s out ]] || sed 's/^/#   stdout: /;30q' out
-	[[ ! -s err ]] || sed 's/^/#   stderr: /;30q' err
-}
-
-# expect NAME CODE PATTERN COMMAND...: the command must end with CODE and its output match PATTERN, if any.
-expect() {
-	local name=$1 want=$2 pattern=$3 code=0
-	shift 3
-	"$@" >out 2>err || code=$?
-	if [[ $code -ne $want ]]; then
-		fail "$name" "exit code $code, expected $want ($*)"
-	elif [[ $pattern ]] && ! cat out err | grep -qE -- "$pattern"; then
-		fail "$name" "nothing matches /$pattern/ ($*)"
-	else
-		pass "$name"
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=tools/judge.sh
+. "$root/tests/unit/tools/judge.sh"
 
 # --- caches to convert ---
 
