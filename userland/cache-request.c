@@ -5,7 +5,6 @@
  * activation fails.
  */
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
@@ -88,7 +87,7 @@ int settings_add(struct settings *settings, const char *key, const char *value)
 
 int settings_add_policy(struct settings *settings, const char *policy)
 {
-	char key[64];
+	char key[32];	/* take_policy() takes no longer name */
 
 	snprintf(key, sizeof(key), POLICY_KEY "%s", policy);
 	return settings_add(settings, key, "1");
@@ -163,23 +162,4 @@ void request_words(struct program *p, const char *policy, const struct settings 
 		program_word(p, "--cachesettings");
 		program_word(p, settings->text[i]);
 	}
-}
-
-bool confirmed(bool yes, const char *format, ...)
-{
-	char answer[16];
-	va_list args;
-
-	if (yes)
-		return true;
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	if (!isatty(STDIN_FILENO)) {
-		fputc('\n', stderr);
-		complain("nobody can be asked: give --yes");
-		return false;
-	}
-	fputs(" [y/n] ", stderr);
-	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }

@@ -42,7 +42,5 @@ int judge_settings(const struct settings *settings, const char *policy);
 
 /* Attaches the pool or volume.  0, or an exit code after a message. */
 int attach_cache(struct cache_request *r);
-/* Asks at the terminal; false after a message. */
-bool confirmed(bool yes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

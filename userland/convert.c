@@ -76,6 +76,10 @@ static int parse(struct convert *c, int argc, char **argv)
 
 	if (!code && argc > optind)
 		code = one_operand("VG/LV", &c->volume, argc, argv);
+	if (!code && c->volume) {
+		code = lv_name_parse(&c->lv, c->volume);
+		c->volume = c->lv.full;
+	}
 	if (!code)
 		code = judge_line(c);
 	if (c->quiet)

@@ -24,6 +24,7 @@
 #define LARDER_CONVERT_H
 
 #include "convert-disk.h"
+#include "lvm.h"
 #include "restore.h"
 #include "stock-read.h"
 #include "writeback.h"
@@ -41,7 +42,8 @@ struct convert {
 	bool from, to;
 	const char *metadata_path, *cache_path, *origin_path, *staging_path;
 	u64 origin_sectors;
-	const char *volume;		/* VG/LV */
+	const char *volume;		/* VG/LV, which lv is then */
+	struct lv_name lv;
 	const char *restore_program;	/* cache_restore */
 	const char *metadata_version;
 	bool assume_yes, dry_run, force, quiet, json;

@@ -30,6 +30,8 @@ int cache_targets_visit(void (*visit)(void *context, const struct cache_target *
 bool kernel_target_version(const char *name, uint32_t version[3]);
 /* May we ask at all?  0, or an exit code after a message. */
 int device_mapper_ready(void);
+/* A component of LVM, by its path below /dev/mapper.  0, or an exit code after a message. */
+int make_writable(const char *path);
 
 void cache_target_free(struct cache_target *target);
 

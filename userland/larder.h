@@ -60,5 +60,7 @@ bool called_by_old_name(void);
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and "see larder COMMAND --help"; returns EXIT_WRONG_USAGE. */
 int wrong_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Asks at the terminal, unless the answer is yes already; false: no, or nobody can be asked. */
+bool confirmed(bool yes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

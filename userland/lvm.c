@@ -16,7 +16,7 @@
 
 #define VOLUME_FIELDS "vg_name,lv_name,segtype,pool_lv,origin,data_lv,metadata_lv,lv_size," \
 	"chunk_size,cache_mode,cache_policy,cache_settings,lv_active,lv_device_open,lv_role," \
-	"lv_health_status,devices"
+	"lv_health_status,lv_metadata_size,lv_tags,devices"
 
 #define OUR_MINOR 100	/* the version of our target "cache" begins there */
 
@@ -78,10 +78,12 @@ int lv_name_parse(struct lv_name *name, const char *text)
 
 void lvm_begin(struct program *p, const char *command)
 {
+	static const char *const paths[] = {
+		LARDER_ROOT "/usr/sbin/lvm", LARDER_ROOT "/sbin/lvm", NULL
+	};
+
 	memset(p, 0, sizeof(*p));
-	p->path = LARDER_ROOT "/usr/sbin/lvm";
-	if (access(p->path, F_OK))
-		p->path = LARDER_ROOT "/sbin/lvm";
+	p->path = program_find(paths);
 	program_word(p, "lvm");
 	program_word(p, command);
 }

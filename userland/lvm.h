@@ -9,41 +9,9 @@
 #include "../dm-target/core/env.h"
 #include "kernel.h"
 #include "larder.h"
-
-/* Where all files and programs are looked for; tests are built with a directory of theirs. */
-#ifndef LARDER_ROOT
-#define LARDER_ROOT ""
-#endif
+#include "program.h"
 
 #define NAME_MAX_LVM	128	/* with the end */
-#define WORDS_MAX	128
-
-/* --- programs --- */
-
-struct program {
-	const char *path;		/* absolute */
-	const char *word[WORDS_MAX + 1];	/* its arguments, the first one is its name */
-	unsigned int nr;
-	void (*tick)(void *context);	/* called about twice a second while it runs; may be NULL */
-	void *context;
-	/* the answer */
-	int code;			/* exit code, or 128 and the signal */
-	bool interrupted;		/* a signal came for us, and was handed on as SIGINT */
-	char *out, *err;
-};
-
-void program_word(struct program *p, const char *word);
-/*
- * Runs it to its end: no shell, nothing of our environment, stdin empty.  ^C is
- * for the program, which undoes what it has begun.  0, or an exit code after a
- * message when it could not be run.
- */
-int program_run(struct program *p);
-void program_free(struct program *p);
-/* Its messages as ours, printable. */
-void program_tell(const struct program *p);
-
-/* --- LVM --- */
 
 struct lv_name {
 	char vg[NAME_MAX_LVM];

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dispatch.h"
 #include "options.h"
@@ -112,6 +113,25 @@ int wrong_usage(const char *format, ...)
 	fprintf(stderr, "See larder %s%s--help.\n", running ? running->name : "",
 		running ? " " : "");
 	return EXIT_WRONG_USAGE;
+}
+
+bool confirmed(bool yes, const char *format, ...)
+{
+	char answer[16];
+	va_list args;
+
+	if (yes)
+		return true;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	if (!isatty(STDIN_FILENO)) {
+		fputc('\n', stderr);
+		complain("nobody can be asked: give --yes");
+		return false;
+	}
+	fputs(" [y/n] ", stderr);
+	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
 /* What stdout did not take must not look like success. */

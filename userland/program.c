@@ -19,7 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lvm.h"
+#include "../dm-target/core/env.h"
+#include "larder.h"
+#include "program.h"
 
 #define OUTPUT_MAX	(64u << 20)	/* more is no answer */
 #define TICK_NS		500000000
@@ -30,6 +32,16 @@ static const char *const clean_environment[] = {
 	NULL
 };
 
+const char *program_find(const char *const *paths)
+{
+	unsigned int i;
+
+	for (i = 0; paths[i]; i++)
+		if (!access(paths[i], X_OK))
+			return paths[i];
+	return paths[0];
+}
+
 void program_word(struct program *p, const char *word)
 {
 	assert(p->nr < WORDS_MAX);
@@ -39,11 +51,15 @@ void program_word(struct program *p, const char *word)
 /* Of what is to be handed on, and of a child that has ended. */
 static void watched_signals(sigset_t *set)
 {
+	static const int ours[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
+	unsigned int i;
+
 	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGCHLD);
+	for (i = 0; i < ARRAY_SIZE(ours); i++)
+		if (!sigaction(ours[i], NULL, &action) && action.sa_handler == SIG_DFL)
+			sigaddset(set, ours[i]);
 }
 
 static int spawn(struct program *p, int out, int err, pid_t *pid)

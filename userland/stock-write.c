@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "convert.h"
-#include "convert-run.h"
 #include "dump.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -114,22 +113,35 @@ static int make_metadata(const struct convert *c, const struct scratch *s)
 static int run_tool(const struct convert *c, const struct scratch *s, const char *version)
 {
 	/* a diversion (see lvm-setup) leaves the first of these */
-	const char *const usual[] = { "/usr/sbin/cache_restore.dm-cache", "/usr/sbin/cache_restore",
-				      "/sbin/cache_restore", NULL };
-	const char *const given[] = { c->restore_program, NULL };
-	const char *const arguments[] = { "cache_restore", "-q", "--metadata-version", version,
-					  "-i", s->xml, "-o", s->metadata, NULL };
-	int code = run_first(c->restore_program ? given : usual, arguments, NULL);
+	static const char *const usual[] = {
+		LARDER_ROOT "/usr/sbin/cache_restore.dm-cache",
+		LARDER_ROOT "/usr/sbin/cache_restore", LARDER_ROOT "/sbin/cache_restore", NULL
+	};
+	const char *const words[] = { "cache_restore", "-q", "--metadata-version", version,
+				      "-i", s->xml, "-o", s->metadata };
+	struct program p = { .path = c->restore_program };
+	unsigned int i;
+	int code;
 
-	if (!code)
-		return 0;
-	if (code < 0)
+	if (!p.path)
+		p.path = program_find(usual);
+	if (access(p.path, X_OK)) {
 		complain("there is no cache_restore: install thin-provisioning-tools, or name it "
 			 "with --cache-restore");
-	else
+		return EXIT_NO_OUTPUT;
+	}
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		program_word(&p, words[i]);
+	code = program_run(&p);
+	if (!code && p.code) {
+		program_tell(&p);
 		complain("cache_restore failed (exit code %d); if the metadata device is too "
-			 "small, dm-cache cannot have this cache", code);
-	return EXIT_NO_OUTPUT;
+			 "small, dm-cache cannot have this cache", p.code);
+	}
+	if (p.code)
+		code = EXIT_NO_OUTPUT;
+	program_free(&p);
+	return code;
 }
 
 /* Did it write what we meant?  More dirt than there was would do. */

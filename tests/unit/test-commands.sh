@@ -20,6 +20,8 @@ root=$build/root
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 mkdir -p "$build"
 cd "$build"
+PATH=$PATH:/usr/sbin:/sbin
+cache_restore=$(command -v cache_restore) || { echo "test-commands.sh: needs thin-provisioning-tools" >&2 && exit 2; }
 
 sanitized='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Werror'
 
@@ -27,7 +29,7 @@ build_all() {
 	local objects
 	make --no-print-directory -s -C "$source/userland" BIN="$build" OBJ="$build/objects" CFLAGS="$sanitized" \
 		CPPFLAGS="-DLARDER_ROOT='\"$root\"'"
-	objects=$(find "$build/objects" -name '*.o' ! -path '*/userland/kernel.o')
+	objects=$(find "$build/objects" -name '*.o' ! -path '*/userland/kernel*.o')
 	# shellcheck disable=SC2086  # words
 	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized "-DLARDER_ROOT=\"$root\"" -o larder \
 		"$source/tests/unit/tools/fake-kernel.c" $objects -ldevmapper -l:libjson-c.a -l:libexpat.a -lm
@@ -274,6 +276,119 @@ test_detach() {
 	device vg-data cache LVM-x Fail '' ''
 	expect 'detach: a cache that has failed' 1 'would drop it' larder detach vg/data
 	not_called 'detach: ... LVM is not asked' lvconvert
+	well
+	answer lvconvert.sh <<-'END'
+		trap 'echo stopped >>$root/calls; exit 5' INT
+		touch "$root/flushing"
+		until [[ -e $root/told ]]; do sleep 0.05; done
+		sleep 1
+		sed -i 's/"segtype":"cache"/"segtype":"linear"/' "$root/answers/lvs.out"
+	END
+	: >"$root/calls"
+	(trap '' HUP && exec "$build/larder" detach vg/data </dev/null >out 2>&1) &
+	job=$!
+	until [[ -e $root/flushing ]]; do sleep 0.05; done
+	kill -HUP $job && touch "$root/told"
+	code=0 && wait $job || code=$?
+	if [[ $code == 0 ]]; then pass 'detach: goes on without its terminal'; else fail 'detach: goes on without its terminal' "exit code $code"; fi
+	not_called 'detach: ... and LVM, too' stopped
+}
+
+# convertible [KEY=VALUE...]: components of vg/data and vg/vol with metadata of dm-cache, in files; vg/data is
+# reported so.
+convertible() {
+	well
+	mkdir -p "$root/dev/mapper"
+	cp "$source/tests/unit/tools/fake-lvm" "$root/usr/bin/udevadm"
+	ln -s "$cache_restore" "$root/usr/sbin/cache_restore"
+	cat >stock.xml <<-'XML'
+		<superblock uuid="" block_size="128" nr_cache_blocks="40" policy="smq" hint_width="4"><mappings>
+		<mapping cache_block="0" origin_block="9" dirty="true"/>
+		<mapping cache_block="7" origin_block="3" dirty="false"/></mappings><hints></hints></superblock>
+	XML
+	(cd "$root/dev/mapper" && truncate -s 1M vg-pool_cpool_cmeta vg-fast_cvol && truncate -s 2560K vg-pool_cpool_cdata &&
+		truncate -s 64M vg-data_corig vg-vol_corig && truncate -s 8M "$root/pv")
+	"$cache_restore" -q -i stock.xml -o "$root/dev/mapper/vg-pool_cpool_cmeta"
+	"$cache_restore" -q -i stock.xml -o "$root/dev/mapper/vg-fast_cvol"
+	truncate -s +2560K "$root/dev/mapper/vg-fast_cvol"
+	report_convertible "$@"
+	echo "{\"report\":[{\"vg\":[{\"pv_name\":\"$root/pv\"}]}]}" | answer vgs.out
+	# shellcheck disable=SC2016  # expanded by the fake
+	answer lvcreate.sh <<<'truncate -s 1028K "$root/dev/mapper/vg-$7"'
+	# shellcheck disable=SC2016
+	answer lvremove.sh <<<'rm -f "$root/dev/mapper/vg-${5#*/}"'
+}
+
+report_convertible() {
+	lvs_are "$(row data cache '[pool_cpool]' 'origin=[data_corig]' "$@")" "$(row plain linear '')" \
+		"$(row '[pool_cpool]' cache-pool '' 'metadata_lv=[pool_cpool_cmeta]' 'data_lv=[pool_cpool_cdata]')" \
+		"$(row vol cache '[fast_cvol]' 'origin=[vol_corig]' lv_metadata_size=2048)" "$(row '[fast_cvol]' linear '')" \
+		"$(row free_larder_convert linear '')" "$(row free cache '[pool_cpool]')"
+}
+
+# A conversion itself is tested by test-convert.sh.
+test_convert() {
+	local from=(larder convert --force --from-dm-cache) to=(larder convert --force --to-dm-cache) job code=0
+	convertible cache_policy=s3fifo cache_settings=a=1,migration_threshold=4096,b=2
+	expect 'convert: from dm-cache' 0 'vg/data: converted' "${from[@]}" /dev/vg/data
+	called 'convert: ... a component' 'lvm [lvchange] [-ay] [-y] [-qq] [vg/pool_cpool_cmeta]'
+	called 'convert: ... to write on' 'writable [/dev/mapper/vg-pool_cpool_cmeta]'
+	called 'convert: ... a staging' 'lvm [lvcreate] [-y] [-qq] [-Zy] [-Wy] [-n] [data_larder_convert] [-L] [2056s] [--addtag] [dm_larder_convert] [vg]'
+	called 'convert: ... waits for udev' 'udevadm [settle] [--timeout=60]'
+	called 'convert: ... stops the component' 'lvm [lvchange] [-an] [-y] [-qq] [vg/pool_cpool_cmeta]'
+	called 'convert: ... takes the staging away' 'lvm [lvremove] [-f] [-y] [-qq] [vg/data_larder_convert]'
+	not_called 'convert: ... no data is touched' 'corig|cdata'
+	expect_json 'convert: once more' "d['outcome'] == 'nothing to do' and d['target'] == 'vg/data'" "${from[@]}" --json /dev/vg/data
+	expect 'convert: a policy of ours' 65 'First: larder set vg/data --policy default --set a=default --set b=default$' "${to[@]}" vg/data
+	not_called 'convert: ... nothing is done' lvchange
+	report_convertible cache_settings=policy_cleaner=1,random_threshold=4
+	expect 'convert: a policy by a setting' 65 'First: larder set vg/data --policy default$' "${to[@]}" vg/data
+	report_convertible cache_policy=smq cache_settings=small_percent=7
+	expect 'convert: a setting of ours' 65 'First: larder set vg/data --set small_percent=default$' "${to[@]}" vg/data
+	report_convertible cache_policy=smq cache_settings=random_threshold=4
+	expect 'convert: to dm-cache' 0 'vg/data: converted' "${to[@]}" vg/data
+	called 'convert: ... the origin' 'writable [/dev/mapper/vg-data_corig]'
+	called 'convert: ... the data' 'lvm [lvchange] [-an] [-y] [-qq] [vg/pool_cpool_cdata]'
+	expect 'convert: a cachevol' 0 'vg/vol: converted' "${from[@]}" vg/vol
+	called 'convert: ... as large a staging' 'lvm [lvcreate] [-y] [-qq] [-Zy] [-Wy] [-n] [vol_larder_convert] [-L] [2056s] [--addtag] [dm_larder_convert] [vg]'
+	expect 'convert: ... and back' 0 'vg/vol: converted' "${to[@]}" vg/vol
+	called 'convert: ... with its data' 'writable [/dev/mapper/vg-fast_cvol]'
+	expect 'convert: a name that is none' 64 'expected VG/LV' "${from[@]}" data
+	expect 'convert: no cache' 65 'vg/plain has no cache: it is linear' "${from[@]}" vg/plain
+	expect 'convert: no such volume' 66 'there is no volume' "${from[@]}" vg/none
+	expect "convert: somebody's staging" 73 'free_larder_convert is none of ours' "${from[@]}" vg/free
+	not_called 'convert: ... it stays' lvremove
+	convertible lv_active=active
+	expect 'convert: active' 66 'is active: stop it, as lvchange -an vg/data does' "${from[@]}" vg/data
+	not_called 'convert: ... it stays so' lvchange
+	expect 'convert: active, dry run' 66 'is active: lvchange -an vg/data first' "${from[@]}" -n vg/data
+	expect 'convert: active, with consent' 0 'activate it again with lvchange -ay vg/data' "${from[@]}" --yes vg/data
+	called 'convert: ... stops it' 'lvm [lvchange] [-an] [-y] [-qq] [vg/data]'
+	report_convertible lv_active=active lv_device_open=open
+	expect 'convert: in use' 66 'is in use' "${from[@]}" --yes vg/data
+	convertible
+	echo 5 | answer lvcreate.code
+	expect 'convert: no room for a staging' 73 'needs 2 MiB in volume group vg' "${from[@]}" vg/data
+	echo 5 | answer lvchange.code && echo 'cannot do it' | answer lvchange.err
+	expect 'convert: LVM says why it refuses' 69 'larder convert: lvchange: cannot do it' "${from[@]}" vg/data
+	rm "$root/usr/sbin/lvm"
+	expect 'convert: without LVM' 69 'cannot run' "${from[@]}" vg/data
+	convertible
+	answer lvchange.sh <<-'END'
+		trap 'echo stopped >>$root/calls' INT
+		touch "$root/changing"
+		for ((i = 0; i < 10; i++)); do sleep 0.1; done
+	END
+	: >"$root/calls"
+	"$build/larder" convert --force --from-dm-cache vg/data </dev/null >out 2>&1 &
+	job=$!
+	until [[ -e $root/changing ]]; do sleep 0.05; done
+	kill -TERM $job
+	wait $job || code=$?
+	if [[ $code == 75 ]]; then pass 'convert: interrupted'; else fail 'convert: interrupted' "exit code $code"; fi
+	not_called 'convert: ... LVM is not' stopped
+	called 'convert: ... no component stays active' 'lvm [lvchange] [-an] [-y] [-qq] [vg/pool_cpool_cmeta]'
+	called 'convert: ... no staging is left' 'lvm [lvremove] [-f] [-y] [-qq] [vg/data_larder_convert]'
 }
 
 test_list() {
@@ -365,7 +480,7 @@ test_doctor() {
 }
 
 build_all
-for part in names words attach create set detach list hostile doctor; do
+for part in names words attach create set detach convert list hostile doctor; do
 	"test_$part"
 done
 ./flush-pace | tee out

@@ -2,7 +2,8 @@
 /*
  * A kernel for tests of the larder tool: in LARDER_ROOT/dm, the file "versions"
  * has a line "TARGET x.y.z" for each target, and every other file is a device:
- * type, uuid, sectors, status, table and stats, a line each.
+ * type, uuid, sectors, status, table and stats, a line each.  What is made
+ * writable is a line in LARDER_ROOT/calls.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,6 +20,17 @@
 
 int device_mapper_ready(void)
 {
+	return 0;
+}
+
+int make_writable(const char *path)
+{
+	FILE *file = fopen(LARDER_ROOT "/calls", "a");
+
+	if (!file)
+		return EXIT_IO;
+	fprintf(file, "writable [%s]\n", path + strlen(LARDER_ROOT));
+	fclose(file);
 	return 0;
 }
 

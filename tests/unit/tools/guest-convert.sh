@@ -19,7 +19,7 @@ repo=$(realpath "$here/../../..")
 larder=${LARDER_TOOL:-$repo/build/bin/larder}
 share=/share
 passed=0 failed=0
-export LVM_SYSTEM_DIR=/tmp/lvm-etc LVM_SUPPRESS_FD_WARNINGS=1
+export LVM_SUPPRESS_FD_WARNINGS=1
 
 pass() { passed=$((passed + 1)) && echo "ok $1"; }
 fail() {
@@ -64,9 +64,10 @@ add_disk() {
 set_up() {
 	local name words
 	modprobe dm-mod
-	mkdir -p $LVM_SYSTEM_DIR /tmp/tools
+	mkdir -p /etc/lvm /tmp/tools
 	ln -sf "$larder" /tmp/tools/cache_check
-	cat >$LVM_SYSTEM_DIR/lvm.conf <<-END
+	# here, as larder hands nothing of its environment on
+	cat >/etc/lvm/lvm.conf <<-END
 		devices {
 			filter = [ "a|^/dev/(slow|fast)$|", "r|.*|" ]
 			types = [ "simdisk", 16 ]
@@ -195,7 +196,7 @@ refused() {
 	exec 8<$data
 	expect 'refused: in use' 66 'in use' "$larder" convert --from-dm-cache --yes vg/data
 	exec 8<&-
-	expect 'refused: no cache' 65 'is no cache, but linear' bash -c "lvcreate -y -qq -l 1 -n plain vg /dev/slow && $larder convert --from-dm-cache vg/plain"
+	expect 'refused: no cache' 65 'has no cache: it is linear' bash -c "lvcreate -y -qq -l 1 -n plain vg /dev/slow && $larder convert --from-dm-cache vg/plain"
 	l lvremove -f vg/plain
 	expect 'refused: no such volume' 66 'there is no volume' "$larder" convert --from-dm-cache vg/nothing
 	expect 'active, with consent' 0 'vg/data: converted' "$larder" convert --from-dm-cache --yes vg/data

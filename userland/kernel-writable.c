@@ -4,10 +4,9 @@
  * that flag, makes one writable; LVM notices nothing, and deactivates it as ever.
  */
 #include <libdevmapper.h>
-#include <stdio.h>
+#include <string.h>
 
-#include "convert-run.h"
-#include "larder.h"
+#include "kernel.h"
 
 #define DEPTH_MAX 8
 
