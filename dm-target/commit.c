@@ -420,10 +420,11 @@ static void round_end(struct larder_cache *c, struct round *r, int err)
 	struct larder_committer *k = &c->committer;
 	struct larder_forget_batch *batch, *next_batch;
 	struct larder_io *io, *next;
+	bool failed = err;
 	u32 i;
 
-	if (k->failed != !!err) {
-		WRITE_ONCE(k->failed, err != 0);
+	if (k->failed != failed) {
+		WRITE_ONCE(k->failed, failed);
 		dm_table_event(c->ti->table);
 	}
 	for (i = 0; i < k->nr_setting; i++)

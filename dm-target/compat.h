@@ -19,6 +19,7 @@ typedef fmode_t blk_mode_t;
 #define DM_STATUS_NOFLUSH_FLAG (1U << 0)
 #endif
 
+/* The same; exported by all kernels. */
 struct mapped_device;
 void dm_internal_suspend_noflush(struct mapped_device *md);
 

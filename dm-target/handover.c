@@ -32,6 +32,18 @@ static bool of_same_lv(const struct larder_cache *a, const struct larder_cache *
 	       !strncmp(uuid_a, uuid_b, LVM_UUID_LENGTH);
 }
 
+/* The active cache on the same metadata device that is not this one, or NULL; caches_lock held. */
+static struct larder_cache *active_other(struct larder_cache *c)
+{
+	struct larder_cache *other;
+
+	list_for_each_entry(other, &caches, list)
+		if (other != c && other->active &&
+		    other->metadata_dev->bdev == c->metadata_dev->bdev)
+			return other;
+	return NULL;
+}
+
 /*
  * When the last snapshot of a cached LV goes, LVM moves the cache from the
  * layer "-real" back to the LV itself, and resumes both, the layer first,
@@ -45,15 +57,11 @@ static int suspend_other_layer(struct larder_cache *c)
 	int err = 0;
 
 	mutex_lock(&caches_lock);
-	list_for_each_entry(other, &caches, list) {
-		if (other == c || !other->active ||
-		    other->metadata_dev->bdev != c->metadata_dev->bdev)
-			continue;
-		if (of_same_lv(c, other))
-			md = dm_table_get_md(other->ti->table);
+	other = active_other(c);
+	if (other && of_same_lv(c, other))
+		md = dm_table_get_md(other->ti->table);
+	if (other)
 		err = md ? dm_hold(md) : -EBUSY;
-		break;
-	}
 	mutex_unlock(&caches_lock);
 	if (err || !md)
 		return err;
@@ -65,15 +73,13 @@ static int suspend_other_layer(struct larder_cache *c)
 /* One active cache for a metadata device.  -EBUSY when there is another. */
 int larder_claim_metadata(struct larder_cache *c)
 {
-	struct larder_cache *other;
 	int err = suspend_other_layer(c);
 
 	if (err)
 		return err;
 	mutex_lock(&caches_lock);
-	list_for_each_entry(other, &caches, list)
-		if (other->active && other->metadata_dev->bdev == c->metadata_dev->bdev)
-			err = -EBUSY;
+	if (active_other(c))
+		err = -EBUSY;
 	if (!err) {
 		if (list_empty(&c->list))
 			list_add(&c->list, &caches);

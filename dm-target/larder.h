@@ -9,6 +9,7 @@
  *	table.c		table line: parsing, exact echo
  *	open.c		metadata: probe, format, load, activation, stop
  *	passthrough.c	pass-through mode: writes invalidate
+ *	scan.c		what the records say, for the constructor
  *	resize.c	devices that have other sizes than before
  *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
@@ -272,6 +273,21 @@ struct larder_map {
 
 int larder_map_alloc(struct larder_cache *c, const struct geometry *g, struct larder_map *m);
 void larder_map_install(struct larder_cache *c, const struct larder_map *m);
+void larder_map_free(const struct larder_map *m);
+
+/* scan.c: what the last record says of each slot, by slot */
+struct larder_scan {
+	u64 nr_blocks;		/* of the origin now */
+	u64 end;		/* of the furthest block that was ever named beyond that, or 0 */
+	u32 nr_slots;		/* of the cache */
+	unsigned long *beyond;	/* it holds what is beyond the end of the origin */
+	unsigned long *dirty;	/* what it holds is dirty */
+	unsigned long *intent;	/* it may have become dirty since */
+};
+
+/* Process context; *error as the constructor's.  To be freed when it succeeds. */
+int larder_scan(struct larder_cache *c, struct larder_scan *scan, char **error);
+void larder_scan_free(struct larder_scan *scan);
 
 /* resize.c */
 int larder_check_cache_size(struct larder_cache *c, char **error);

@@ -159,6 +159,12 @@ void larder_map_install(struct larder_cache *c, const struct larder_map *m)
 	vfree(memory);
 }
 
+void larder_map_free(const struct larder_map *m)
+{
+	kvfree(m->shards);
+	vfree(m->memory);
+}
+
 void larder_unload(struct larder_cache *c)
 {
 	kvfree(c->shards);
@@ -257,6 +263,19 @@ static void tell_policy(struct larder_cache *c)
 	c->policy_ops->load_end(&c->policy);
 }
 
+/* May this table go on with what is cached?  Before anything is written. */
+static int check_content(struct larder_cache *c)
+{
+	s64 dirty = atomic64_read(&c->map.nr_dirty);
+
+	if (c->args.mode == MODE_PASS_THROUGH && dirty) {
+		DMERR("%s: %lld blocks are dirty: no pass-through mode before they are written back (policy cleaner)",
+		      name_of(c), dirty);
+		return -EINVAL;
+	}
+	return larder_check_end(c);
+}
+
 static int load_all(struct larder_cache *c, bool blank)
 {
 	struct larder_map m;
@@ -277,7 +296,7 @@ static int load_all(struct larder_cache *c, bool blank)
 		      name_of(c), block);
 		return err;
 	}
-	err = larder_check_end(c);
+	err = check_content(c);
 	if (!err)
 		err = activate(c);
 	if (!err && metadata_formatted_slots(c->metadata) == 0)
@@ -335,7 +354,7 @@ static int bring_up(struct larder_cache *c, bool *anew)
 		DMERR("%s: %s", name_of(c), error);
 		return -EINVAL;
 	}
-	err = larder_check_end(c);
+	err = check_content(c);
 	return err ?: activate(c);
 }
 
@@ -381,12 +400,6 @@ int larder_open(struct larder_cache *c)
 		DMERR("%s: cannot bring up the metadata (%d)%s", name_of(c), err,
 		      err == -EUCLEAN ? ": it is damaged, see larder(8), check" : "");
 		return err;
-	}
-	if (c->args.mode == MODE_PASS_THROUGH && atomic64_read(&c->map.nr_dirty)) {
-		DMERR("%s: %lld blocks are dirty: no pass-through mode before they are written back (policy cleaner)",
-		      name_of(c), atomic64_read(&c->map.nr_dirty));
-		larder_release_metadata(c);
-		return -EINVAL;
 	}
 	/* nothing of what was written before counts as flushed (I4) */
 	c->committer.origin_ever_flushed = false;

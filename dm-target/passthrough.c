@@ -73,41 +73,23 @@ again:
 	return DM_MAPIO_SUBMITTED;
 }
 
-static int dirty_entry(void *context, u32 slot, const struct larder_entry *entry)
-{
-	bool *dirty = context;
-
-	*dirty |= (le64_to_cpu(entry->block_flags) & LARDER_ENTRY_USED) && entry->dirty;
-	return 0;
-}
-
-static int dirty_intent(void *context, u64 page, u8 intent, u64 slots)
-{
-	bool *dirty = context;
-
-	*dirty |= intent == LARDER_INTENT_WRITE_BACK && slots;
-	return 0;
-}
-
 /*
  * Constructor: is there anything that only the cache device has?  A twin at
  * work knows best; what it makes dirty from now on, larder_open() finds.
  */
 int larder_check_all_clean(struct larder_cache *c, char **error)
 {
-	struct metadata_visitor visitor = {
-		.entry = dirty_entry,
-		.intent = dirty_intent,
-	};
-	bool dirty = larder_dirty_elsewhere(c), known = larder_has_twin(c);
-	int err = 0;
+	bool dirty = larder_dirty_elsewhere(c);
+	struct larder_scan scan;
+	int err;
 
-	visitor.context = &dirty;
-	if (!known && metadata_found(c->metadata) == METADATA_OURS)
-		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
-	if (err) {
-		*error = "Cannot read the metadata device, or it is damaged";
-		return err;
+	if (!larder_has_twin(c) && metadata_found(c->metadata) == METADATA_OURS) {
+		err = larder_scan(c, &scan, error);
+		if (err)
+			return err;
+		dirty |= find_first_bit(scan.dirty, scan.nr_slots) < scan.nr_slots ||
+			 find_first_bit(scan.intent, scan.nr_slots) < scan.nr_slots;
+		larder_scan_free(&scan);
 	}
 	if (!dirty)
 		return 0;

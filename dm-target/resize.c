@@ -19,114 +19,32 @@
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "larder.h"
 
-/* A twin of ours may be at work on the metadata: what looks like damage is then read again. */
-#define SHRUNK_TRIES 5
-
-struct scan {
-	u64 nr_blocks;		/* of the origin now */
-	u64 end;		/* of the furthest block that was ever named */
-	u32 nr_slots;		/* of the cache */
-	/* by slot, as the last record has it: */
-	unsigned long *beyond;	/* it holds what is beyond the end */
-	unsigned long *dirty;	/* what it holds is dirty */
-	unsigned long *intent;	/* it may have become dirty since */
-};
-
-static void set_to(unsigned long *bits, u32 slot, bool value)
-{
-	if (value)
-		set_bit(slot, bits);
-	else
-		clear_bit(slot, bits);
-}
-
-static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
-{
-	u64 flags = le64_to_cpu(entry->block_flags), block = flags & LARDER_BLOCK_MASK;
-	struct scan *scan = context;
-	bool beyond = (flags & LARDER_ENTRY_USED) && block >= scan->nr_blocks;
-
-	set_to(scan->beyond, slot, beyond);
-	set_to(scan->dirty, slot, entry->dirty);
-	if (beyond)
-		scan->end = max(scan->end, block + 1);
-	return 0;
-}
-
-static int scan_intent(void *context, u64 page, u8 intent, u64 slots)
-{
-	struct scan *scan = context;
-	u64 start = page * LARDER_ENTRIES_PER_PAGE, slot;
-	u64 end = min_t(u64, start + LARDER_ENTRIES_PER_PAGE, scan->nr_slots);
-
-	for (slot = start; slot < end; slot++)
-		set_to(scan->intent, slot, intent == LARDER_INTENT_WRITE_BACK &&
-		       (slots >> (slot - start) / LARDER_SLOTS_PER_INTENT_BIT & 1));
-	return 0;
-}
-
 /* Only the clean ones are beyond the end of the origin of a cache at work? */
-static bool may_be_dropped(const struct scan *scan)
+static bool may_be_dropped(const struct larder_scan *scan)
 {
 	u32 slot;
 
-	for (slot = 0; slot < scan->nr_slots; slot++)
-		if (test_bit(slot, scan->beyond) &&
-		    (test_bit(slot, scan->dirty) || test_bit(slot, scan->intent)))
+	for_each_set_bit(slot, scan->beyond, scan->nr_slots)
+		if (test_bit(slot, scan->dirty) || test_bit(slot, scan->intent))
 			return false;
 	return true;
-}
-
-static int scan_metadata(struct larder_cache *c, struct scan *scan)
-{
-	struct metadata_visitor visitor = {
-		.entry = scan_entry,
-		.intent = scan_intent,
-		.context = scan,
-	};
-	u32 tries = SHRUNK_TRIES;
-	int err;
-
-	do {
-		bitmap_zero(scan->beyond, scan->nr_slots);
-		bitmap_zero(scan->dirty, scan->nr_slots);
-		bitmap_zero(scan->intent, scan->nr_slots);
-		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
-	} while (err == -EUCLEAN && --tries);
-	return err;
 }
 
 /* The origin has shrunk; is anything cached that it no longer has? */
 static int check_shrunk(struct larder_cache *c, char **error)
 {
-	struct scan scan = {
-		.nr_blocks = c->geometry.nr_origin_blocks,
-		.nr_slots = c->geometry.nr_slots,
-	};
-	size_t longs = BITS_TO_LONGS(scan.nr_slots);
+	struct larder_scan scan;
 	bool fits;
-	int err;
+	int err = larder_scan(c, &scan, error);
 
-	scan.beyond = vzalloc(array_size(longs, 3 * sizeof(long)));
-	if (!scan.beyond) {
-		*error = "Out of memory";
-		return -ENOMEM;
-	}
-	scan.dirty = scan.beyond + longs;
-	scan.intent = scan.dirty + longs;
-	err = scan_metadata(c, &scan);
+	if (err)
+		return err;
 	fits = find_first_bit(scan.beyond, scan.nr_slots) >= scan.nr_slots ||
 	       (larder_has_twin(c) && may_be_dropped(&scan));
-	vfree(scan.beyond);
-	if (err) {
-		*error = err == -EUCLEAN ? "Metadata is damaged: it is not known what is cached" :
-					   "Cannot read the metadata device";
-		return err;
-	}
+	larder_scan_free(&scan);
 	if (fits)
 		return 0;
 	*error = "Origin is smaller than what is cached of it";
@@ -347,9 +265,7 @@ int larder_resize(struct larder_cache *c, bool anew)
 	if (err)
 		return err;
 	err = change(c, &g, &m);
-	if (err) {
-		kvfree(m.shards);
-		vfree(m.memory);
-	}
+	if (err)
+		larder_map_free(&m);
 	return err;
 }

@@ -149,11 +149,11 @@ void geometry_grow(struct geometry *g, u64 cache_sectors, u64 metadata_units, u6
 	u64 pages = div_up(slots, LARDER_ENTRIES_PER_PAGE);
 
 	g->metadata_units = metadata_units;
-	*units_needed = max(g->table_start + pages, metadata_units);
-	if (pages > table_room(g))
+	*units_needed = metadata_units;
+	if (pages > table_room(g)) {
+		*units_needed = max(g->table_start + pages, metadata_units);
 		slots = table_room(g) * LARDER_ENTRIES_PER_PAGE;
-	else
-		*units_needed = metadata_units;
+	}
 	if (slots <= g->nr_slots)
 		return;
 	g->nr_slots = slots;

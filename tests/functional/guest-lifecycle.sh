@@ -187,6 +187,38 @@ test_write_through() {
 	"$BIN/oracle-io" verify $hdd --journal "$work/j" --expect-exact
 }
 
+test_pass_through() {
+	default_disks
+	create
+	freeze_origin
+	write_tags $dev 0 1024 1
+	flush $dev
+	remove
+	log_mark
+	! features=passthrough create 2>/dev/null || fail "pass-through mode with dirty blocks"
+	log_has "refusal" "No passthrough mode with dirty blocks"
+	thaw_origin
+	policy=cleaner create
+	wait_until 30 is_clean || fail "still $(dirty) dirty"
+	remove
+	# what the journal has replaced does not count
+	features=passthrough
+	create
+	check "slots still in use" 32 "$(larder_stat slots_used)"
+	reset_stats ssd
+	check "contents" "1:1024" "$(tags $dev 0 1024)"
+	check "reads of the cache device" 0 "$(disk_stat ssd reads)"
+	write_tags $dev 0 8 2
+	check "on the origin" "1:1016 2:8" "$(tags $hdd 0 1024)"
+	check "slots in use without the block that was written" 31 "$(larder_stat slots_used)"
+	dmsetup message cache 0 invalidate_cblocks 0-4 5
+	check "slots in use without the chunks that were named" 22 "$(larder_stat slots_used)"
+	remove
+	features=writeback
+	create
+	check "contents" "1:1016 2:8" "$(tags $dev 0 1024)"
+}
+
 # --- what requests cost ---
 
 test_flush_cost() {
@@ -486,8 +518,8 @@ test_xfs() {
 	xfs_repair -n $hdd
 }
 
-tests=(status_line table_echo suspend_resume reload remove_and_create unclean_stop cleaner write_through flush_cost
-	fua write_miss fill tampered_while_suspended wiped_while_suspended active_twice other_instance_meanwhile
+tests=(status_line table_echo suspend_resume reload remove_and_create unclean_stop cleaner write_through pass_through
+	flush_cost fua write_miss fill tampered_while_suspended wiped_while_suspended active_twice other_instance_meanwhile
 	module_in_use two_caches discard journal_wrap tiny_caches)
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;

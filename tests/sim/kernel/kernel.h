@@ -290,6 +290,9 @@ void bitmap_set(unsigned long *map, unsigned int from, unsigned int n);
 unsigned int sim_next_bit(const unsigned long *map, unsigned int bits, unsigned int from, bool set);
 #define BITS_TO_LONGS(bits) DIV_ROUND_UP((size_t)(bits), 64)
 #define find_first_bit(map, bits) sim_next_bit(map, bits, 0, true)
+#define for_each_set_bit(bit, map, bits) \
+	for ((bit) = sim_next_bit(map, bits, 0, true); (bit) < (bits); \
+	     (bit) = sim_next_bit(map, bits, (bit) + 1, true))
 #define for_each_set_bitrange(from, end, map, bits) \
 	for ((from) = sim_next_bit(map, bits, 0, true), \
 	     (end) = sim_next_bit(map, bits, from, false); \
