@@ -146,20 +146,17 @@ int attach_cache(struct cache_request *r)
 static int run_attach(int argc, char **argv)
 {
 	struct cache_request r = { .mode = NULL };
-	const char *lv = NULL, *name;
-	int code = parse_options(options, &r, argc, argv);
+	const char *name;
+	int code = lv_command_parse(&r.lv, options, &r, argc, argv);
 
-	if (!code)
-		code = one_operand("VG/LV", &lv, argc, argv);
-	if (!code)
-		code = lv_name_parse(&r.lv, lv);
 	if (code)
 		return code;
 	if (!r.cachepool == !r.cachevol)
 		return wrong_usage("expected --cachepool or --cachevol");
 	name = r.cachepool ? r.cachepool : r.cachevol;
 	if (!lvm_name_valid(name))
-		return wrong_usage("'%s' is no name of a volume (its VG is that of %s)", name, lv);
+		return wrong_usage("'%s' is no name of a volume (its VG is that of %s)", name,
+				   r.lv.full);
 	return attach_cache(&r);
 }
 

@@ -6,7 +6,6 @@
 #define LARDER_CACHE_REQUEST_H
 
 #include "lvm.h"
-#include "options.h"
 
 #define SETTINGS_MAX 32
 

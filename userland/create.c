@@ -254,13 +254,8 @@ static int create(struct create *c)
 static int run_create(int argc, char **argv)
 {
 	struct create c = { .size = 0 };
-	const char *lv = NULL;
-	int code = parse_options(options, &c, argc, argv);
+	int code = lv_command_parse(&c.request.lv, options, &c, argc, argv);
 
-	if (!code)
-		code = one_operand("VG/LV", &lv, argc, argv);
-	if (!code)
-		code = lv_name_parse(&c.request.lv, lv);
 	if (code)
 		return code;
 	if (!c.cache_pv == !c.request.cachevol)

@@ -8,7 +8,6 @@
 
 #include "flush.h"
 #include "lvm.h"
-#include "options.h"
 #include "status-line.h"
 
 static const char help[] =
@@ -110,14 +109,9 @@ static int detach(const struct detach *d, const struct lv_name *lv)
 static int run_detach(int argc, char **argv)
 {
 	struct detach d = { .quiet = false };
-	const char *text = NULL;
 	struct lv_name lv = { .vg = "" };
-	int code = parse_options(options, &d, argc, argv);
+	int code = lv_command_parse(&lv, options, &d, argc, argv);
 
-	if (!code)
-		code = one_operand("VG/LV", &text, argc, argv);
-	if (!code)
-		code = lv_name_parse(&lv, text);
 	return code ? code : detach(&d, &lv);
 }
 

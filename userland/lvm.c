@@ -74,6 +74,17 @@ int lv_name_parse(struct lv_name *name, const char *text)
 	return 0;
 }
 
+int lv_command_parse(struct lv_name *name, const struct tool_option *options, void *context,
+		     int argc, char **argv)
+{
+	const char *text = NULL;
+	int code = parse_options(options, context, argc, argv);
+
+	if (!code)
+		code = one_operand("VG/LV", &text, argc, argv);
+	return code ? code : lv_name_parse(name, text);
+}
+
 /* --- commands --- */
 
 void lvm_begin(struct program *p, const char *command)

@@ -9,6 +9,7 @@
 #include "../dm-target/core/env.h"
 #include "kernel.h"
 #include "larder.h"
+#include "options.h"
 #include "program.h"
 
 #define NAME_MAX_LVM	128	/* with the end */
@@ -22,6 +23,9 @@ struct lv_name {
 
 /* VG/LV or /dev/VG/LV.  0, or EXIT_WRONG_USAGE after a message. */
 int lv_name_parse(struct lv_name *name, const char *text);
+/* The command line of a command whose one operand is VG/LV.  The same. */
+int lv_command_parse(struct lv_name *name, const struct tool_option *options, void *context,
+		     int argc, char **argv);
 void lv_name_make(struct lv_name *name, const char *vg, const char *lv);
 /* May LVM call a VG or LV so? */
 bool lvm_name_valid(const char *text);

@@ -231,13 +231,8 @@ static int set(struct cache_request *r)
 static int run_set(int argc, char **argv)
 {
 	struct cache_request r = { .mode = NULL };
-	const char *lv = NULL;
-	int code = parse_options(options, &r, argc, argv);
+	int code = lv_command_parse(&r.lv, options, &r, argc, argv);
 
-	if (!code)
-		code = one_operand("VG/LV", &lv, argc, argv);
-	if (!code)
-		code = lv_name_parse(&r.lv, lv);
 	if (code)
 		return code;
 	if (!r.mode && !r.policy && !r.settings.nr)
