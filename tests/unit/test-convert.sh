@@ -14,59 +14,21 @@
 # The last line is "N passed, N failed, 0 skipped".
 
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-root=$PWD build=$PWD/build/unit/convert rounds=3 seed=$RANDOM$RANDOM passed=0 failed=0
-
-die() { printf 'test-convert.sh: %s\n' "$*" >&2; exit 2; }
-
-while [[ $# -gt 0 ]]; do
-	case $1 in
-	-h | --help) sed -n '2,/^$/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-	--rounds | --seed) [[ ${2:-} =~ ^[0-9]+$ ]] || die "$1 wants a number: see --help" ;;
-	*) die "unknown argument '$1': see --help" ;;
-	esac
-	[[ $1 == --rounds ]] && rounds=$2 || seed=$2
-	shift 2
-done
-PATH=$PATH:/usr/sbin:/sbin
-for tool in python3=python3 mke2fs=e2fsprogs cache_restore=thin-provisioning-tools; do
-	command -v "${tool%=*}" >/dev/null || die "needs ${tool%=*}: apt-get install ${tool#*=}"
-done
+# shellcheck source-path=SCRIPTDIR source=tools/lib.sh
+. "$(dirname "$0")/tools/lib.sh"
+build=$tree/build/unit/convert rounds=3
+take_rounds "$@"
+need python3=python3 mke2fs=e2fsprogs cache_restore=thin-provisioning-tools
 cache_restore=$(command -v cache_restore)
-
-[[ ${TMPDIR:-} || ! -w /dev/shm ]] || TMPDIR=/dev/shm
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/larder-convert.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
+make_scratch convert
 export TMPDIR=$scratch ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 
-# --- building ---
-
-sanitized='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Werror'
-warnings='-std=gnu11 -Wall -Wextra -Wno-unused-parameter -D_FILE_OFFSET_BITS=64'
-
 build_all() {
-	local objects tools=$root/tests/unit/tools core=("$root"/dm-target/core/{geometry,metadata*,*-user}.c)
-	mkdir -p "$build"
-	make --no-print-directory -s -C "$root/userland" BIN="$build" OBJ="$build/objects" CFLAGS="$sanitized"
-	objects=$(find "$build/objects" -name '*.o' ! -path '*/userland/main.o')
-	# shellcheck disable=SC2086  # flags are words
-	gcc $warnings $sanitized -o "$build/make-metadata" "$tools/make-metadata.c" "${core[@]}"
-	# shellcheck disable=SC2086
-	gcc $warnings $sanitized -Dmain=larder_main -DLARDER_VERSION='"test"' -c \
-		-o "$build/main-as-function.o" "$root/userland/main.c"
-	# shellcheck disable=SC2086
-	gcc $warnings $sanitized -Wl,--wrap=pwrite64,--wrap=fsync,--wrap=unlink -o "$build/convert-cuts" \
-		"$tools"/convert-{cuts,disk-cuts}.c "$build/main-as-function.o" $objects \
-		-ldevmapper -l:libjson-c.a -l:libexpat.a -lm
+	build_larder
+	build_make_metadata
+	build_with_larder convert-cuts -Wl,--wrap=pwrite64,--wrap=fsync,--wrap=unlink \
+		"$tree"/tests/unit/tools/convert-{cuts,disk-cuts}.c
 }
-
-larder() { "$build/larder" "$@"; }
-make_metadata() { "$build/make-metadata" "$@"; }
-
-# --- judging ---
-
-# shellcheck source-path=SCRIPTDIR source=tools/judge.sh
-. "$root/tests/unit/tools/judge.sh"
 
 # --- caches to convert ---
 
@@ -302,5 +264,4 @@ test_small
 test_interrupted
 test_writeback
 test_cuts
-printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
-[[ $failed -eq 0 ]]
+finish

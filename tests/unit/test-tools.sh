@@ -15,66 +15,24 @@
 
 set -euo pipefail
 shopt -s lastpipe	# what judges at the end of a pipe also counts
-cd "$(dirname "$0")/../.."
-root=$PWD build=$PWD/build/unit/tools rounds=2000 seed=$RANDOM$RANDOM passed=0 failed=0
-
-die() { printf 'test-tools.sh: %s\n' "$*" >&2; exit 2; }
-
-while [[ $# -gt 0 ]]; do
-	case $1 in
-	-h | --help) sed -n '2,/^$/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
-	--rounds | --seed) [[ ${2:-} =~ ^[0-9]+$ ]] || die "$1 wants a number: see --help" ;;
-	*) die "unknown argument '$1': see --help" ;;
-	esac
-	[[ $1 == --rounds ]] && rounds=$2 || seed=$2
-	shift 2
-done
-for tool in python3=python3 mke2fs=e2fsprogs cache_restore=thin-provisioning-tools; do
-	command -v "${tool%=*}" >/dev/null || PATH=$PATH:/usr/sbin:/sbin
-	command -v "${tool%=*}" >/dev/null || die "needs ${tool%=*}: apt-get install ${tool#*=}"
-done
-
-# In memory where there is room: restore and repair flush what they write.
-[[ ${TMPDIR:-} || ! -w /dev/shm ]] || TMPDIR=/dev/shm
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/larder-tools.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source-path=SCRIPTDIR source=tools/lib.sh
+. "$(dirname "$0")/tools/lib.sh"
+build=$tree/build/unit/tools rounds=2000
+take_rounds "$@"
+need python3=python3 mke2fs=e2fsprogs cache_restore=thin-provisioning-tools
+make_scratch tools
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:max_allocation_size_mb=256
 cd "$scratch"
 
-# --- building ---
-
-sanitized='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -Werror'
-
 build_all() {
-	local core=("$root"/dm-target/core/{geometry,metadata*,*-user}.c) objects program
-	mkdir -p "$build"
-	make --no-print-directory -s -C "$root/userland" BIN="$build" OBJ="$build/objects" CFLAGS="$sanitized"
-	# shellcheck disable=SC2086  # flags are words
-	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/make-metadata" \
-		"$root/tests/unit/tools/make-metadata.c" "${core[@]}"
-	# shellcheck disable=SC2086
-	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/status-line" \
-		"$root/tests/unit/tools/status-line.c" "$root/userland/status-line.c"
-	objects=$(find "$build/objects" -name '*.o' ! -path '*/userland/main.o')
-	# shellcheck disable=SC2086
-	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -Dmain=larder_main -c \
-		-DLARDER_VERSION='"fuzz"' -o "$build/main-as-function.o" "$root/userland/main.c"
-	# shellcheck disable=SC2086
+	local program
+	build_larder
+	build_make_metadata
+	sanitized_cc -o "$build/status-line" "$tree/tests/unit/tools/status-line.c" "$tree/userland/status-line.c"
 	for program in fuzz-tools repair-random; do
-		# shellcheck disable=SC2086
-		gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter $sanitized -o "$build/$program" \
-			"$root/tests/unit/tools/$program.c" "$build/main-as-function.o" $objects \
-			-ldevmapper -l:libjson-c.a -l:libexpat.a -lm
+		build_with_larder $program "$tree/tests/unit/tools/$program.c"
 	done
 }
-
-larder() { "$build/larder" "$@"; }
-make_metadata() { "$build/make-metadata" "$@"; }
-
-# --- judging ---
-
-# shellcheck source-path=SCRIPTDIR source=tools/judge.sh
-. "$root/tests/unit/tools/judge.sh"
 
 # broken OPERATION...: a copy of the sound file, broken by make-metadata.
 broken() {
@@ -736,5 +694,4 @@ test_targets
 test_usage
 test_status_line
 test_mutations
-printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
-[[ $failed -eq 0 ]]
+finish
