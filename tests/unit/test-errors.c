@@ -136,26 +136,27 @@ static void test_unreliable_disk(void)
 	CHECK(errors > 100);
 }
 
-/*
- * A commit of three blocks fails although all are durable, and is replaced by
- * one with the same first block and no more: the others must not come back.
- */
-static void test_leftover_of_failed_commit(void)
+#define RECORDS_OF_COMMIT	(3 * LARDER_RECORDS_PER_BLOCK)
+
+/* A commit of three blocks fails although all of them have been written. */
+static void fail_commit(struct larder_record record[RECORDS_OF_COMMIT])
 {
-	struct larder_record record[3 * LARDER_RECORDS_PER_BLOCK];
 	u32 i;
 
-	start(1);
-	CHECK_EQUAL(machine_boot(&m), 0);
 	metadata_commit_begin(m.md);
-	for (i = 0; i < ARRAY_SIZE(record); i++) {
+	for (i = 0; i < RECORDS_OF_COMMIT; i++) {
 		record[i] = machine_record(&m);
 		CHECK(metadata_commit_add(m.md, &record[i]));
 	}
 	m.disk.fail_at = m.disk.nr_ios;
 	m.disk.fail = FAIL_TAKES_EFFECT;
 	CHECK_EQUAL(machine_run(&m, metadata_commit_run(m.md, 0)), -EIO);
-	disk_settle(&m.disk);
+}
+
+/* The same first block once more, and no others. */
+static void commit_first_block(const struct larder_record *record)
+{
+	u32 i;
 
 	metadata_commit_begin(m.md);
 	for (i = 0; i < LARDER_RECORDS_PER_BLOCK; i++) {
@@ -163,6 +164,22 @@ static void test_leftover_of_failed_commit(void)
 		state_apply(&m.completed, &record[i]);
 	}
 	CHECK_EQUAL(machine_run(&m, metadata_commit_run(m.md, 0)), 0);
+}
+
+/*
+ * A commit of three blocks fails although all are durable, and is replaced by
+ * one with the same first block and no more: the others must not come back.
+ */
+static void test_leftover_of_failed_commit(void)
+{
+	struct larder_record record[RECORDS_OF_COMMIT];
+
+	start(1);
+	CHECK_EQUAL(machine_boot(&m), 0);
+	fail_commit(record);
+	disk_settle(&m.disk);
+
+	commit_first_block(record);
 	m.nr_attempts = 0;
 	check_boots();
 	machine_destroy(&m);
@@ -175,32 +192,19 @@ static void test_leftover_of_failed_commit(void)
  */
 static void test_rest_of_torn_commit(void)
 {
-	struct larder_record record[3 * LARDER_RECORDS_PER_BLOCK];
+	struct larder_record record[RECORDS_OF_COMMIT];
 	u64 first;
-	u32 i;
 
 	start(1);
 	CHECK_EQUAL(machine_boot(&m), 0);
-	metadata_commit_begin(m.md);
-	for (i = 0; i < ARRAY_SIZE(record); i++) {
-		record[i] = machine_record(&m);
-		CHECK(metadata_commit_add(m.md, &record[i]));
-	}
 	first = journal_unit(m.md, m.md->head_seq);
-	m.disk.fail_at = m.disk.nr_ios;
-	m.disk.fail = FAIL_TAKES_EFFECT;
-	CHECK_EQUAL(machine_run(&m, metadata_commit_run(m.md, 0)), -EIO);
+	fail_commit(record);
 	memset(disk_unit(&m.disk, first), 0, LARDER_UNIT_SIZE);
 	m.nr_attempts = 0;
 
 	machine_reboot(&m);
 	CHECK_EQUAL(machine_boot(&m), 0);
-	metadata_commit_begin(m.md);
-	for (i = 0; i < LARDER_RECORDS_PER_BLOCK; i++) {
-		CHECK(metadata_commit_add(m.md, &record[i]));
-		state_apply(&m.completed, &record[i]);
-	}
-	CHECK_EQUAL(machine_run(&m, metadata_commit_run(m.md, 0)), 0);
+	commit_first_block(record);
 	check_boots();
 	machine_destroy(&m);
 }
