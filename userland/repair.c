@@ -59,6 +59,8 @@ static const struct tool_option options[] = {
 	  "when both superblocks are lost: of a chunk" },
 	{ "cache-size", 0, "SIZE", take_size, AT(salvage.options.cache_sectors),
 	  "... of the cache device" },
+	{ "first-cache-size", 0, "SIZE", take_size, AT(salvage.options.first_cache_sectors),
+	  "... of the cache device when the cache was made, if that has changed" },
 	{ "origin-size", 0, "SIZE", take_size, AT(salvage.options.origin_sectors),
 	  "... of the origin; by itself, corrects that of the superblock" },
 	{ "metadata-size", 0, "SIZE", take_size, AT(salvage.options.metadata_sectors),

@@ -146,27 +146,61 @@ static int missing_supers(const char *path)
 	return EXIT_DAMAGED;
 }
 
+/* As it was made, and then grown: see "Resizing" in core/format.h. */
+static bool take_sizes(struct salvage *s)
+{
+	const struct salvage_options *o = &s->options;
+	u64 units = o->metadata_sectors ? o->metadata_sectors / LARDER_UNIT_SECTORS :
+					  s->device.units;
+	u64 first = o->first_cache_sectors ? o->first_cache_sectors : o->cache_sectors;
+	u64 needed;
+
+	if (o->chunk_sectors > CHUNK_SECTORS_MAX || first > o->cache_sectors ||
+	    geometry_choose(&s->md->geometry, (u32)o->chunk_sectors, o->origin_sectors, first,
+			    units, &needed))
+		return false;
+	geometry_grow(&s->md->geometry, o->cache_sectors, max(units, s->device.units), &needed);
+	return true;
+}
+
+/* Sizes that leave out a part of the table would lose what that holds without a word. */
+static bool table_goes_on(struct salvage *s, const u8 *uuid)
+{
+	static struct larder_page page __attribute__((aligned(LARDER_UNIT_SIZE)));
+	const struct geometry *g = &s->md->geometry;
+	u64 unit;
+
+	for (unit = g->table_start + g->table_pages; unit < s->device.units; unit++) {
+		salvage_read(s, unit, 1, &page);
+		if (!unit_verify(&page, LARDER_MAGIC_PAGE, unit, uuid) &&
+		    le32_to_cpu(page.page) == unit - g->table_start)
+			return true;
+	}
+	return false;
+}
+
 static int make_super(struct salvage *s, const char *path)
 {
 	const struct salvage_options *o = &s->options;
 	struct larder_superblock *sb = &s->md->buffers.super;
-	u64 units = o->metadata_sectors ? o->metadata_sectors / LARDER_UNIT_SECTORS :
-					  s->device.units;
-	u64 needed;
 
 	if (!o->chunk_sectors || !o->cache_sectors || !o->origin_sectors)
 		return missing_supers(path);
-	if (o->chunk_sectors > CHUNK_SECTORS_MAX ||
-	    geometry_choose(&s->md->geometry, (u32)o->chunk_sectors, o->origin_sectors,
-			    o->cache_sectors, units, &needed)) {
+	if (!take_sizes(s)) {
 		complain("%s: no cache of these sizes can have had its metadata here", path);
 		return EXIT_DAMAGED;
 	}
 	if (!find_uuid(s, sb->header.uuid) || !table_is_there(s, sb->header.uuid) ||
 	    !journal_is_there(s, sb->header.uuid)) {
 		complain("%s: table and journal are not where these sizes would have them: they "
-			 "are not the right ones (or the device has another size than when the cache "
-			 "was made: --metadata-size)", path);
+			 "are not the right ones (or a device has another size than when the cache "
+			 "was made: --metadata-size, --first-cache-size)", path);
+		return EXIT_DAMAGED;
+	}
+	if (table_goes_on(s, sb->header.uuid)) {
+		complain("%s: the table goes on behind the slots of these sizes: the cache has "
+			 "grown. Give --cache-size as it was last, and --first-cache-size as it was "
+			 "when the cache was made", path);
 		return EXIT_DAMAGED;
 	}
 	sb->version = cpu_to_le32(LARDER_FORMAT_VERSION);

@@ -13,6 +13,7 @@ struct salvage_options {
 	bool keep_uncertain;
 	u64 chunk_sectors;
 	u64 cache_sectors;
+	u64 first_cache_sectors;	/* when the cache was made; 0: as now */
 	u64 origin_sectors;
 	u64 metadata_sectors;	/* when the cache was made; 0: as now */
 };

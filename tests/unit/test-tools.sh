@@ -348,6 +348,19 @@ test_grown() {
 	make_metadata grown.bin flip:0:100 flip:1:100
 	expect 'grown: repair with superblock A alone' 0 '' larder repair -i grown.bin -o back.bin
 	expect 'grown: ... has the slots that were added' 0 'block="19"' larder dump back.bin
+	# with no superblock the sizes tell, those when it was made, too
+	make_metadata grown.bin flip:0:100
+	local sizes=(--chunk-size 64 --origin-size 100000 --metadata-size $((73 * 8)))
+	expect 'grown: repair without superblocks' 1 'the table goes on .* the cache has grown' \
+		larder repair -i grown.bin -o none.bin "${sizes[@]}" --cache-size 8000
+	expect 'grown: ... with the last size alone' 1 '--first-cache-size|no cache of these sizes' \
+		larder repair -i grown.bin -o none.bin "${sizes[@]}" --cache-size 16000
+	expect 'grown: ... writes nothing' 1 '' test -e none.bin
+	expect 'grown: ... with both sizes' 0 '4 slots salvaged, 3 of them dirty' \
+		larder repair -i grown.bin -o back.bin "${sizes[@]}" --cache-size 16000 --first-cache-size 8000
+	expect 'grown: ... has the slots that were added' 0 'block="19"' larder dump back.bin
+	expect 'grown: ... shrunk' 1 'no cache of these sizes' \
+		larder repair -i grown.bin -o none.bin "${sizes[@]}" --cache-size 8000 --first-cache-size 16000
 }
 
 # XML as cache_dump of thin-provisioning-tools 1.1 writes it, but for names in capitals.
