@@ -5,8 +5,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <stdlib.h>
 
 #include "caches.h"
 #include "doctor.h"
@@ -153,16 +152,63 @@ static bool stands_on(const char *device, const char *wanted, unsigned int depth
 	return found;
 }
 
+/* The number of its device, and what it was mounted from. */
+static bool find_root(char number[64], char source[256])
+{
+	FILE *file = fopen(LARDER_ROOT "/proc/self/mountinfo", "re");
+	char line[4096], at[8], *behind;
+	bool found = false;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		behind = strstr(line, " - ");
+		if (!behind || sscanf(line, "%*u %*u %*s %*s %7s", at) != 1 || strcmp(at, "/"))
+			continue;
+		/* the last one covers those before */
+		found = sscanf(line, "%*u %*u %63s", number) == 1 &&
+			sscanf(behind, " - %*s %255s", source) == 1;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Of all devices of a btrfs with this one, by its name below /sys/class/block. */
+static bool btrfs_stands_on(const char *name, const char *cache)
+{
+	char path[PATH_MAX], number[64];
+	glob_t found, devices;
+	bool stands = false;
+	size_t i;
+
+	snprintf(path, sizeof(path), LARDER_ROOT "/sys/fs/btrfs/*/devices/%s", name);
+	if (glob(path, GLOB_NOSORT, NULL, &found))
+		return false;
+	snprintf(path, sizeof(path), "%.*s*", (int)(strlen(found.gl_pathv[0]) - strlen(name)),
+		 found.gl_pathv[0]);
+	globfree(&found);
+	if (glob(path, GLOB_NOSORT, NULL, &devices))
+		return false;
+	for (i = 0; i < devices.gl_pathc && !stands; i++) {
+		read_class_dev(strrchr(devices.gl_pathv[i], '/') + 1, number);
+		stands = *number && stands_on(number, cache, 0);
+	}
+	globfree(&devices);
+	return stands;
+}
+
+/* btrfs has no device of its own, so its number belongs to nothing. */
 static bool root_stands_on(const struct cache_target *target)
 {
-	char root[32], cache[32];
-	struct stat st;
+	char number[64], source[256], path[PATH_MAX], real[PATH_MAX], cache[32];
 
-	if (stat(LARDER_ROOT "/", &st))
+	if (!find_root(number, source))
 		return false;
-	snprintf(root, sizeof(root), "%u:%u", major(st.st_dev), minor(st.st_dev));
 	snprintf(cache, sizeof(cache), "%u:%u", target->major, target->minor);
-	return stands_on(root, cache, 0);
+	if (strncmp(number, "0:", 2))
+		return stands_on(number, cache, 0);
+	snprintf(path, sizeof(path), LARDER_ROOT "%s", source);
+	return *source == '/' && realpath(path, real) &&
+	       btrfs_stands_on(strrchr(real, '/') + 1, cache);
 }
 
 static void see(void *context, const struct cache *c)

@@ -62,8 +62,8 @@ lvs_are() {
 status='8 72/1280 128 10/960 1 2 3 4 5 6 40 1 writeback 2 migration_threshold 2048 s3fifo 0 rw -'
 stats='{"version":"1.0.0","policy":"s3fifo","block_sectors":128}'
 
-# device NAME TYPE UUID STATUS TABLE STATS
-device() { printf '%s\n' "$2" "$3" 131072 "$4" "$5" "$6" >"$root/dm/$1"; }
+# device NAME TYPE UUID STATUS TABLE STATS [MAJOR:MINOR]
+device() { printf '%s\n' "$2" "$3" 131072 "$4" "$5" "$6" "${7:-254:99}" >"$root/dm/$1"; }
 
 # A host where all is well: vg/data is cached by a pool, vg/vol by a volume, vg/plain and vg/fast are free.
 well() {
@@ -404,6 +404,24 @@ test_hostile() {
 	expect 'LVM does not report' 66 '' larder set vg/data --mode writeback
 }
 
+# root_is MAJOR:MINOR TYPE SOURCE: an initramfs without caches, and dm-3, which stands on the cache vg/data. A btrfs
+# is on dm-3 and sdx, another one on sdy.
+root_is() {
+	local name
+	echo 'usr/bin/sh' | answer lsinitramfs.out
+	device vg-data cache LVM-x "$status" "7:0 7:1 7:2 128 1 writeback s3fifo 0" "$stats" 254:0
+	mkdir -p "$root"/{proc/self,dev/mapper,sys/class/block/{dm-0,dm-3,sdx,sdy},sys/fs/btrfs/{features,a/devices,b/devices},sys/dev/block/254:3/slaves}
+	for name in dm-0=254:0 dm-3=254:3 sdx=8:1 sdy=8:2; do
+		echo "${name#*=}" >"$root/sys/class/block/${name%=*}/dev"
+		: >"$root/dev/${name%=*}"
+	done
+	: >"$root/sys/dev/block/254:3/slaves/dm-0"
+	touch "$root"/sys/fs/btrfs/{a/devices/{dm-3,sdx},b/devices/sdy}
+	ln -s ../dm-3 "$root/dev/mapper/vg-root"
+	printf '%s\n' '1 1 0:2 / / rw - rootfs rootfs rw' "27 1 $1 /@ / rw,noatime shared:1 - $2 $3 rw" \
+		'28 27 0:22 / /proc rw - proc proc rw' >"$root/proc/self/mountinfo"
+}
+
 test_doctor() {
 	well
 	lvs_are "$(row data cache '[pool_cpool]' cache_policy=s3fifo)" "$(row '[pool_cpool]' cache-pool '')"
@@ -433,6 +451,16 @@ test_doctor() {
 	broken 'another cache_repair' error 'lvm.conf: global/cache_repair_executable'
 	echo 'usr/lib/modules/x/kernel/drivers/md/dm-cache.ko' | answer lsinitramfs.out
 	broken 'the initramfs' warning 'initramfs: does not have dm-larder'
+	root_is 254:3 ext4 /dev/mapper/vg-root
+	broken 'root on a cache' error 'initramfs: does not have dm-larder'
+	root_is 0:24 btrfs /dev/mapper/vg-root
+	broken 'a btrfs as root on a cache' error 'initramfs: does not have dm-larder'
+	root_is 0:24 btrfs /dev/sdx
+	broken '... on its second device' error 'initramfs: does not have dm-larder'
+	root_is 0:24 btrfs /dev/sdy
+	expect 'doctor: a btrfs as root elsewhere' 0 'has no caches, and needs none' larder doctor
+	well
+	lvs_are "$(row data cache '[pool_cpool]' cache_policy=s3fifo)" "$(row '[pool_cpool]' cache-pool '')"
 	device vg-data cache LVM-x "${status/rw -/ro needs_check}" '7:0 7:1 7:2 128' "$stats"
 	broken 'a cache that needs a check' error 'health: vg/data: needs a check'
 	device vg-data cache LVM-x "$status" '7:0 7:1 7:2 128' ''

@@ -2,8 +2,8 @@
 /*
  * A kernel for tests of the larder tool: in LARDER_ROOT/dm, the file "versions"
  * has a line "TARGET x.y.z" for each target, and every other file is a device:
- * type, uuid, sectors, status, table and stats, a line each.  What is made
- * writable is a line in LARDER_ROOT/calls.
+ * type, uuid, sectors, status, table, stats and MAJOR:MINOR, a line each.  What
+ * is made writable is a line in LARDER_ROOT/calls.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -81,6 +81,8 @@ bool cache_target_peek(struct cache_target *target, const char *name)
 	target->status = next_line(file);
 	target->table = next_line(file);
 	target->stats = next_line(file);
+	take_line(file, number, sizeof(number));
+	sscanf(number, "%u:%u", &target->major, &target->minor);
 	if (!*target->stats) {
 		free(target->stats);
 		target->stats = NULL;
