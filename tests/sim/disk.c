@@ -6,16 +6,9 @@
  * write is kept as a unit with its data, in time order; a crash forgets the upper pages and applies
  * the units it chooses to the durable image.
  */
-#include "disk.h"
+#include "disk-page.h"
 
-#define PAGE_SECTORS 8u
-#define PAGE_BYTES (PAGE_SECTORS * SIM_SECTOR)
 #define CACHE_SECTORS 32768u
-
-struct sim_page {
-	u32 refs;
-	u64 data[PAGE_BYTES / sizeof(u64)];
-};
 
 enum unit_kind {
 	UNIT_DATA,
@@ -58,17 +51,28 @@ static void *zalloc(size_t nr, size_t size)
 	return array;
 }
 
-static struct sim_page *page_get(struct sim_page *page)
+static u64 last_stamp;
+static struct sim_page *spare_pages;
+
+void page_free(struct sim_page *page)
 {
-	if (page)
-		page->refs++;
-	return page;
+	page->next_spare = spare_pages;
+	spare_pages = page;
 }
 
-static void page_put(struct sim_page *page)
+static struct sim_page *page_new(void)
 {
-	if (page && !--page->refs)
-		free(page);
+	struct sim_page *page = spare_pages;
+
+	if (page)
+		spare_pages = page->next_spare;
+	else
+		page = malloc(sizeof(*page));
+	core_assert(page);
+	page->refs = 1;
+	page->stamp = ++last_stamp;
+	page->same_as = NO_STAMP;
+	return page;
 }
 
 /* The bytes of a page that is ours alone; `whole`: all will be overwritten. */
@@ -76,11 +80,12 @@ static u8 *page_own(struct sim_page **slot, bool whole)
 {
 	struct sim_page *old = *slot, *page;
 
-	if (old && old->refs == 1)
+	if (old && old->refs == 1) {
+		old->stamp = ++last_stamp;
+		old->same_as = NO_STAMP;
 		return (u8 *)old->data;
-	page = malloc(sizeof(*page));
-	core_assert(page);
-	page->refs = 1;
+	}
+	page = page_new();
 	if (!whole && old)
 		memcpy(page->data, old->data, PAGE_BYTES);
 	else if (!whole)
@@ -390,10 +395,8 @@ static void read_image(const struct sim_disk *disk, bool newest, u64 sector, u8 
 	while (nr) {
 		u64 number = sector / PAGE_SECTORS, first = sector % PAGE_SECTORS;
 		u64 count = min_t(u64, nr, PAGE_SECTORS - first);
-		const struct sim_page *page = newest ? disk->newest[number] : NULL;
+		const struct sim_page *page = page_of(disk, !newest, number);
 
-		if (!page)
-			page = disk->durable[number];
 		if (page)
 			memcpy(data, (const u8 *)page->data + first * SIM_SECTOR,
 			       count * SIM_SECTOR);

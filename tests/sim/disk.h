@@ -127,4 +127,28 @@ void sim_disk_crash_subset(struct sim_disk *disk, u64 mask);
 u64 sim_disk_hash(const struct sim_disk *disk);
 void sim_disk_read_durable(const struct sim_disk *disk, u64 sector, void *data, u32 nr);
 
+/* disk-compare.c */
+
+/* A disk, and which of its contents: the newest, or what is durable. */
+struct sim_view {
+	const struct sim_disk *disk;
+	bool durable;
+};
+
+/*
+ * How many sectors of the two are equal before the first piece (of a page, which is eight sectors,
+ * on both) that is not.  Of pages that did not change since they were last compared, this is known.
+ */
+u64 sim_disk_equal(struct sim_view a, u64 sector_a, struct sim_view b, u64 sector_b, u64 nr);
+
+/* What a disk held at some time. */
+struct sim_image {
+	struct sim_page **pages;
+	u64 sectors;
+};
+
+void sim_image_take(struct sim_image *image, struct sim_view view);
+bool sim_image_is(const struct sim_image *image, struct sim_view view);
+void sim_image_free(struct sim_image *image);	/* all zero afterwards, or before: nothing to do */
+
 #endif

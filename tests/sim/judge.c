@@ -24,9 +24,23 @@
 #define CUT_ONE_IN 6		/* writes to the metadata device: how a power cut goes there */
 #define READ_ONE_IN 12		/* of these: all that could be read then */
 #define COPIES_EVERY 32		/* events: then all copies are compared */
+#define LOADED_MAX 4
+
+/* What a metadata device of this content is loaded to: what was loaded once is known. */
+struct loaded {
+	u32 refs;
+	u64 points;		/* where others could come in between, meanwhile */
+	struct sim_image image;
+	u64 units;
+	bool blank;
+	struct geometry g;
+	struct slotmap map;
+	void *memory;		/* of the map */
+};
 
 static struct judge {
 	u64 nr_blocks;
+	u64 used_blocks;	/* those behind are zero, here: */
 	u64 *sure;		/* by block: grains that must be dirty */
 	u64 *allowed;		/* ... that may be */
 	u64 *now;		/* scratch: grains that are */
@@ -35,8 +49,9 @@ static struct judge {
 		u64 id;		/* 0: free */
 		u64 *grains;
 	} flush[FLUSHES_MAX];
-	void *metadata, *map;
-	size_t map_bytes;
+	void *metadata;
+	struct loaded *loaded[LOADED_MAX];
+	u32 next_loaded;
 	u32 one_in;		/* of the metadata writes is judged */
 	struct oracle oracle;	/* scratch: of what a power cut leaves */
 	struct sim_disk cut[NR_DEVICES];
@@ -57,16 +72,30 @@ void judge_init(void)
 		j.flush[i].grains = calloc(j.nr_blocks, sizeof(u64));
 	}
 	j.known = true;		/* nothing is dirty */
-	j.metadata = aligned_alloc(PAGE_SIZE, ALIGN(metadata_bytes(), PAGE_SIZE));
-	j.map = NULL;
-	j.map_bytes = 0;
+	/* not from worlds/lazy.c: a load touches so much that zeroing it at once is cheaper */
+	if (posix_memalign(&j.metadata, PAGE_SIZE, metadata_bytes()))
+		sim_fail("no memory");
+	j.used_blocks = 0;
 	j.one_in = world_one_in(4) ? 1 : 24;
+}
+
+static void put_loaded(struct loaded *l)
+{
+	if (!l || --l->refs)
+		return;
+	sim_image_free(&l->image);
+	free(l->memory);
+	free(l);
 }
 
 void judge_free(void)
 {
 	u32 i;
 
+	for (i = 0; i < LOADED_MAX; i++) {
+		put_loaded(j.loaded[i]);
+		j.loaded[i] = NULL;
+	}
 	for (i = 0; i < FLUSHES_MAX; i++)
 		free(j.flush[i].grains);
 	oracle_free(&j.oracle);
@@ -74,7 +103,6 @@ void judge_free(void)
 	free(j.allowed);
 	free(j.now);
 	free(j.metadata);
-	free(j.map);
 }
 
 void judge_forget(void)
@@ -96,6 +124,14 @@ enum view {
 	DURABLE,		/* what a power cut leaves for sure */
 	CUT,			/* what one might leave, see cut_power() */
 };
+
+static struct sim_view view_of(enum device_name dev, enum view view)
+{
+	return (struct sim_view){
+		.disk = view == CUT ? &j.cut[dev] : &devices.dev[dev].disk,
+		.durable = view == DURABLE,
+	};
+}
 
 static void read_sectors(enum device_name dev, enum view view, u64 sector, void *data, u32 nr)
 {
@@ -139,22 +175,22 @@ static void end_cut(void)
 
 static void compare_grains(const struct slotmap *map, u32 slot, u64 grains, enum view view)
 {
+	struct sim_view ssd = view_of(DEV_CACHE, view), origin = view_of(DEV_ORIGIN, view);
 	u64 block = slot_block(&map->slots[slot]), start = geometry_block_start(map->g, block);
+	u64 slot_start = geometry_slot_start(map->g, slot), equal;
 	u32 length = geometry_block_length(map->g, block), at, n;
-	u8 ssd[8 * SIM_SECTOR], origin[8 * SIM_SECTOR];
 
 	/* an origin that has just shrunk: the metadata do not know that yet */
 	length = start < world.sectors ? (u32)min((u64)length, world.sectors - start) : 0;
 	for (at = 0; at < length; at += n) {
-		n = min(8u, length - at);
+		n = min(1u << map->g->grain_shift, length - at);
 		if (!(grains >> (at >> map->g->grain_shift) & 1))
 			continue;
-		read_sectors(DEV_CACHE, view, geometry_slot_start(map->g, slot) + at, ssd, n);
-		read_sectors(DEV_ORIGIN, view, start + at, origin, n);
-		if (memcmp(ssd, origin, (size_t)n * SIM_SECTOR))
+		equal = sim_disk_equal(ssd, slot_start + at, origin, start + at, n);
+		if (equal < n)
 			sim_fail("clean, but not equal%s: sector %llu of the origin and slot %u",
 				 view == NOW ? "" : " after a power cut",
-				 (unsigned long long)start + at, slot);
+				 (unsigned long long)(start + at + equal), slot);
 	}
 }
 
@@ -193,10 +229,15 @@ static void dirty_now(struct larder_cache *c)
 {
 	u32 slot;
 
-	memset(j.now, 0, j.nr_blocks * sizeof(u64));
-	for (slot = 0; slot < c->map.nr_slots; slot++)
-		if (has_block(&c->map, slot))
-			j.now[slot_block(&c->map.slots[slot])] |= slot_dirty(&c->map, slot);
+	memset(j.now, 0, j.used_blocks * sizeof(u64));
+	for (slot = 0; slot < c->map.nr_slots; slot++) {
+		u64 block = slot_block(&c->map.slots[slot]);
+
+		if (!has_block(&c->map, slot))
+			continue;
+		j.used_blocks = max(j.used_blocks, block + 1);
+		j.now[block] |= slot_dirty(&c->map, slot);
+	}
 }
 
 static bool in_list(const u64 *groups, u32 nr, u64 group)
@@ -237,12 +278,12 @@ void judge_event(void *unused)
 	if (!c)
 		return;
 	dirty_now(c);
-	for (block = 0; block < j.nr_blocks; block++)
+	for (block = 0; block < j.used_blocks; block++)
 		j.sure[block] &= j.now[block];
 	for (i = 0; i < FLUSHES_MAX; i++)
-		for (block = 0; j.flush[i].id && block < j.nr_blocks; block++)
+		for (block = 0; j.flush[i].id && block < j.used_blocks; block++)
 			j.flush[i].grains[block] &= j.now[block];
-	memset(j.allowed, 0, j.nr_blocks * sizeof(u64));
+	memset(j.allowed, 0, j.used_blocks * sizeof(u64));
 	for (slot = 0; slot < c->map.nr_slots; slot++)
 		if (has_block(&c->map, slot))
 			j.allowed[slot_block(&c->map.slots[slot])] |= may_be_dirty(c, slot);
@@ -276,7 +317,7 @@ void judge_flush_begins(u64 id)
 			continue;
 		dirty_now(c);
 		j.flush[i].id = id;
-		memcpy(j.flush[i].grains, j.now, j.nr_blocks * sizeof(u64));
+		memcpy(j.flush[i].grains, j.now, j.used_blocks * sizeof(u64));
 		return;
 	}
 }
@@ -289,7 +330,7 @@ void judge_flush_ended(u64 id)
 	for (i = 0; i < FLUSHES_MAX; i++) {
 		if (j.flush[i].id != id)
 			continue;
-		for (block = 0; block < j.nr_blocks; block++)
+		for (block = 0; block < j.used_blocks; block++)
 			j.sure[block] |= j.flush[i].grains[block];
 		j.flush[i].id = 0;
 	}
@@ -364,7 +405,7 @@ void judge_after_boot(void)
 	if (wrong)
 		sim_fail("after the crash: %s", wrong);
 	dirty_now(c);
-	for (block = 0; block < j.nr_blocks; block++) {
+	for (block = 0; block < j.used_blocks; block++) {
 		if (j.now[block] & ~j.allowed[block])
 			sim_fail("after the crash, grains %llx of block %llu are dirty; %llx might be",
 				 (unsigned long long)j.now[block], (unsigned long long)block,
@@ -388,7 +429,7 @@ void judge_all_clean(void)
 	if (!c)
 		return;
 	dirty_now(c);
-	for (block = 0; block < j.nr_blocks; block++)
+	for (block = 0; block < j.used_blocks; block++)
 		if (j.now[block])
 			sim_fail("said to be clean, but block %llu is dirty",
 				 (unsigned long long)block);
@@ -397,7 +438,7 @@ void judge_all_clean(void)
 /* --- what is on the metadata device --- */
 
 struct reading {
-	struct slotmap map;
+	struct slotmap *map;
 	struct {
 		u64 slots;
 		u8 intent;
@@ -412,7 +453,7 @@ static int read_entry(void *context, u32 slot, const struct larder_entry *entry)
 {
 	struct reading *r = context;
 
-	return slotmap_load_entry(&r->map, slot, entry);
+	return slotmap_load_entry(r->map, slot, entry);
 }
 
 static int read_intent(void *context, u64 page, u8 intent, u64 slots)
@@ -466,18 +507,15 @@ static int run_operation(struct reading *r, struct metadata_op *op)
 	return rc;
 }
 
-static void take_map(struct reading *r, const struct geometry *g)
+static void take_map(struct reading *r, struct loaded *l)
 {
-	size_t bytes = slotmap_bytes(g);
+	size_t bytes = ALIGN(slotmap_bytes(&l->g), PAGE_SIZE);
 
-	if (bytes > j.map_bytes) {
-		free(j.map);
-		j.map_bytes = ALIGN(bytes, PAGE_SIZE);
-		j.map = aligned_alloc(PAGE_SIZE, j.map_bytes);
-	}
-	memset(j.map, 0, bytes);
-	slotmap_init(&r->map, g, j.map);
-	r->intents = calloc(r->map.nr_pages, sizeof(*r->intents));
+	l->memory = aligned_alloc(PAGE_SIZE, bytes);
+	memset(l->memory, 0, bytes);
+	slotmap_init(&l->map, &l->g, l->memory);
+	r->map = &l->map;
+	r->intents = calloc(l->map.nr_pages, sizeof(*r->intents));
 }
 
 /* What users would find after a power cut, as after a crash that happens. */
@@ -495,7 +533,7 @@ static void judge_reads(const struct slotmap *map)
 		sim_fail("after a power cut: %s", wrong);
 }
 
-static void judge_view(enum view which, bool reads)
+static void load(struct loaded *l, enum view which)
 {
 	struct metadata_visitor visitor = {
 		.entry = read_entry,
@@ -504,38 +542,75 @@ static void judge_view(enum view which, bool reads)
 	};
 	struct reading r = { .view = which };
 	const char *view = which == NOW ? "now" : "after a power cut";
-	struct metadata *md;
-	struct geometry g;
+	struct metadata *md = metadata_init(j.metadata, l->units);
 	u64 block, page;
 	int rc;
 
-	memset(j.metadata, 0, metadata_bytes());
-	md = metadata_init(j.metadata,
-			   devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
 	rc = run_operation(&r, metadata_probe_begin(md));
 	if (rc)
 		sim_fail("metadata %s: probe failed with %d", view, rc);
-	if (metadata_found(md) == METADATA_BLANK)
+	l->blank = metadata_found(md) == METADATA_BLANK;
+	if (l->blank)
 		return;
 	if (metadata_found(md) != METADATA_OURS)
 		sim_fail("metadata %s: not ours any more (%d)", view, metadata_found(md));
-	g = *metadata_geometry(md);
-	take_map(&r, &g);
+	l->g = *metadata_geometry(md);
+	take_map(&r, l);
 	visitor.context = &r;
 	rc = run_operation(&r, metadata_load_begin(md, &visitor, false));
 	if (rc)
 		sim_fail("metadata %s: load failed with %d, unit %llu: %s", view, rc,
 			 (unsigned long long)r.unit, r.what);
-	for (page = 0; page < r.map.nr_pages; page++)
-		slotmap_load_intent(&r.map, page, r.intents[page].intent, r.intents[page].slots);
+	for (page = 0; page < l->map.nr_pages; page++)
+		slotmap_load_intent(&l->map, page, r.intents[page].intent, r.intents[page].slots);
 	free(r.intents);
-	rc = slotmap_load_end(&r.map, metadata_formatted_slots(md), &block);
+	rc = slotmap_load_end(&l->map, metadata_formatted_slots(md), &block);
 	if (rc)
 		sim_fail("metadata %s: block %llu is in two slots, or where it cannot be", view,
 			 (unsigned long long)block);
-	compare_copies(&r.map, which);
-	if (reads)
-		judge_reads(&r.map);
+}
+
+/* Others may come in between, and a crash: then a reference is never given back. */
+static struct loaded *get_loaded(enum view which)
+{
+	u64 units = devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS, points;
+	struct sim_view view = view_of(DEV_METADATA, which);
+	struct loaded *l;
+	u32 i;
+
+	for (i = 0; i < LOADED_MAX; i++) {
+		l = j.loaded[i];
+		if (!l || l->units != units || !sim_image_is(&l->image, view))
+			continue;
+		l->refs++;
+		/* what happens must not depend on what is known */
+		for (points = l->points; points; points--)
+			sim_point();
+		return l;
+	}
+	l = calloc(1, sizeof(*l));
+	l->refs = 2;
+	l->units = units;
+	sim_image_take(&l->image, view);
+	points = sched_points();
+	load(l, which);
+	l->points = sched_points() - points;
+	i = j.next_loaded++ % LOADED_MAX;
+	put_loaded(j.loaded[i]);
+	j.loaded[i] = l;
+	return l;
+}
+
+static void judge_view(enum view which, bool reads)
+{
+	struct loaded *l = get_loaded(which);
+
+	if (!l->blank) {
+		compare_copies(&l->map, which);
+		if (reads)
+			judge_reads(&l->map);
+	}
+	put_loaded(l);
 }
 
 static void judge_cut(bool reads)
@@ -566,7 +641,6 @@ void judge_visit(void)
 	struct reading r = { .writes = true };
 	struct metadata *md;
 
-	memset(j.metadata, 0, metadata_bytes());
 	md = metadata_init(j.metadata,
 			   devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
 	if (devices.lost_its_way || run_operation(&r, metadata_probe_begin(md)) ||

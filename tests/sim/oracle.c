@@ -2,58 +2,11 @@
 /*
  * The oracle, see oracle.h for the rules.
  */
-#include "oracle.h"
+#include "oracle-internal.h"
 #include "random.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
-
-#define NEVER U64_MAX
-#define NONE U32_MAX
-#define MAGIC 0x7261646c6f726163ull
-#define SECTOR_WORDS (ORACLE_SECTOR / sizeof(u64))
-#define NR_OPS 65536u
-/* Overwritten versions that may go, go when so many are there or so many events have passed. */
-#define KEPT_VERSIONS 16u
-#define KEPT_EVENTS 1024u
-/* Beyond, old versions are no longer told apart. */
-#define MOST_VERSIONS 64u
-
-enum version_flags {
-	SURE = 1,		/* it has happened */
-	WELL = 2,		/* ended without error, a flush makes it durable */
-	DURABLE = 4,		/* it, or one after it, is on the medium for good */
-	EXCLUDED = 8,		/* no crash brings it back */
-	ANYTHING = 16,		/* a discard */
-	FAILED = 32,
-	LEFT = 64,		/* a crash left it or another */
-};
-
-struct oracle_version {
-	u64 id, first;		/* usually the same; else versions in between, not told apart */
-	u64 begin, end;
-	u64 lo, hi;
-	u64 gone;		/* reads that began later do not find it */
-	u32 next;
-	u32 flags;
-};
-
-struct oracle_sector {
-	u32 head;		/* NONE: never touched */
-	u32 nr;
-	bool unflushed;		/* is in the list */
-	/* versions that no read may find are not kept for ever: these are given the benefit */
-	u64 forgot_gone, forgot_id;
-};
-
-enum op_kind { OP_NONE, OP_WRITE, OP_DISCARD, OP_FLUSH, OP_READ, OP_CRASH };
-enum op_state { OP_FLYING, OP_WELL, OP_FAILED, OP_VOID };
-
-struct oracle_op {
-	u64 id, sector, nr, begin, end, found;
-	u8 kind, state;
-	bool fua;
-};
 
 static char message[1024];
 
@@ -100,38 +53,42 @@ void oracle_fill(const struct oracle *o, u64 id, u64 sector, u32 nr, void *buf)
 	}
 }
 
-/* The version a sector holds; false: none, and the message says what. */
+/* Which version a sector holds; false: none. */
 static bool parse(const u64 *words, u64 sector, u64 *id)
 {
+	u64 word, wrong = 0;
 	unsigned int i;
-	u64 word;
 
 	*id = 0;
-	if (!words[0]) {
-		for (i = 1; i < SECTOR_WORDS; i++)
-			if (words[i])
-				break;
-		if (i == SECTOR_WORDS)
-			return true;
-		append("garbage: zeros up to word %u", i);
-		return false;
-	}
 	if (words[0] != MAGIC) {
-		append("garbage: word 0 is %#" PRIx64, words[0]);
-		return false;
+		for (i = 0; i < SECTOR_WORDS; i++)
+			wrong |= words[i];
+		return !wrong;
 	}
 	*id = words[1];
 	word = seal(words[1], words[2]);
-	for (i = 3; i < SECTOR_WORDS; i++) {
-		if (words[i] == word + i * MAGIC)
-			continue;
-		append("a mixture: write %" PRIu64 " up to word %u", *id, i);
-		return false;
+	for (i = 3; i < SECTOR_WORDS; i++)
+		wrong |= words[i] ^ (word + i * MAGIC);
+	return !wrong && words[2] == sector;
+}
+
+static void say_broken(const u64 *words, u64 id)
+{
+	u64 word = seal(words[1], words[2]);
+	unsigned int i = words[0] ? 3 : 1;
+
+	if (words[0] && words[0] != MAGIC) {
+		append("garbage: word 0 is %#" PRIx64, words[0]);
+		return;
 	}
-	if (words[2] == sector)
-		return true;
-	append("sector %" PRIu64 "'s data of write %" PRIu64, words[2], *id);
-	return false;
+	while (i < SECTOR_WORDS && words[i] == (words[0] ? word + i * MAGIC : 0))
+		i++;
+	if (!words[0])
+		append("garbage: zeros up to word %u", i);
+	else if (i < SECTOR_WORDS)
+		append("a mixture: write %" PRIu64 " up to word %u", id, i);
+	else
+		append("sector %" PRIu64 "'s data of write %" PRIu64, words[2], id);
 }
 
 /* --- operations --- */
@@ -141,6 +98,7 @@ static struct oracle_op *op_begin(struct oracle *o, enum op_kind kind, u64 secto
 	u64 id = o->next_id++;
 	struct oracle_op *op = &o->ops[id % NR_OPS];
 
+	core_assert(!o->is_copy);
 	memset(op, 0, sizeof(*op));
 	op->id = id;
 	op->kind = kind;
@@ -506,8 +464,8 @@ static bool was_written(const struct oracle *o, u64 sector, u64 id)
 	return op->kind == OP_WRITE && op->sector <= sector && sector < op->sector + op->nr;
 }
 
-static const char *say_wrong(const struct oracle *o, u64 sector, u64 id,
-			     const struct oracle_version *found, u64 begin)
+static void say_wrong(const struct oracle *o, u64 sector, u64 id,
+		      const struct oracle_version *found, u64 begin)
 {
 	const struct oracle_op *op = &o->ops[id % NR_OPS];
 	const struct oracle_version *v;
@@ -532,7 +490,6 @@ static const char *say_wrong(const struct oracle *o, u64 sector, u64 id,
 		comma = ", ";
 		say_version(v);
 	}
-	return message;
 }
 
 /* A read [begin, now] has found v, and that is all there was to find. */
@@ -556,53 +513,67 @@ static void learn(struct oracle *o, struct oracle_sector *s, struct oracle_versi
 	relate_all(o, s, v);
 }
 
-static const char *judge_sector(struct oracle *o, u64 sector, const u64 *words, u64 *found,
-				u64 begin, u64 now)
+/* Is what was found one of those that are allowed?  Then the oracle learns from it. */
+static bool judge_sector(struct oracle *o, u64 sector, u64 id, u64 begin, u64 now,
+			 struct oracle_version **exact)
 {
 	struct oracle_sector *s = &o->states[sector];
-	struct oracle_version *v, *exact = NULL;
+	struct oracle_version *v;
 	bool anything = false;
 
-	message[0] = 0;
-	append("sector %" PRIu64 ", read [%" PRIu64 ", %" PRIu64 "], found ", sector, begin, now);
-	if (!parse(words, sector, found))
-		return message;
+	*exact = NULL;
 	if (s->head == NONE)
-		return *found ? say_wrong(o, sector, *found, NULL, begin) : NULL;
+		return !id;
 	for_each_version(o, s, v)
 		anything |= (v->flags & ANYTHING) && v->gone >= begin;
-	exact = find(o, s, *found);
-	if (anything && was_written(o, sector, *found))
-		return NULL;
-	if (exact && exact->gone >= begin && !(exact->flags & ANYTHING)) {
-		learn(o, s, exact, *found, begin, now);
-		return NULL;
+	*exact = find(o, s, id);
+	if (anything && was_written(o, sector, id))
+		return true;
+	v = *exact;
+	if (v && v->gone >= begin && !(v->flags & ANYTHING)) {
+		learn(o, s, v, id, begin, now);
+		return true;
 	}
-	if (!exact && begin <= s->forgot_gone && *found <= s->forgot_id &&
-	    was_written(o, sector, *found))
+	return !v && begin <= s->forgot_gone && id <= s->forgot_id && was_written(o, sector, id);
+}
+
+static const char *read_sector(struct oracle *o, u64 sector, const u64 *words, u64 *id, u64 begin,
+			       u64 now)
+{
+	struct oracle_version *exact;
+	bool intact = parse(words, sector, id);
+
+	if (intact && judge_sector(o, sector, *id, begin, now, &exact))
 		return NULL;
-	return say_wrong(o, sector, *found, exact, begin);
+	message[0] = 0;
+	append("sector %" PRIu64 ", read [%" PRIu64 ", %" PRIu64 "], found ", sector, begin, now);
+	if (intact)
+		say_wrong(o, sector, *id, exact, begin);
+	else
+		say_broken(words, *id);
+	return message;
 }
 
 const char *oracle_read_end(struct oracle *o, u64 sector, u32 nr, const void *data, u64 begin,
 			    u64 now)
 {
 	const u64 *words = data;
-	struct oracle_op *op;
+	struct oracle_op unnoted, *op = &unnoted;
 	u64 found;
 	u32 i;
 
 	check_range(o, sector, nr);
 	if (begin < o->crashed_at)
 		return NULL;
-	op = op_begin(o, OP_READ, sector, nr, begin);
+	if (!o->is_copy)
+		op = op_begin(o, OP_READ, sector, nr, begin);
 	op->end = now;
 	op->state = OP_WELL;
 	o->nr_reads++;
 	o->nr_sectors_read += nr;
 	for (i = 0; i < nr; i++) {
-		const char *wrong = judge_sector(o, sector + i, words + i * SECTOR_WORDS, &found,
-						 begin, now);
+		const char *wrong = read_sector(o, sector + i, words + i * SECTOR_WORDS, &found,
+						begin, now);
 
 		if (!i || wrong)
 			op->found = found;
@@ -662,23 +633,32 @@ static void crash_sector(struct oracle *o, struct oracle_sector *s, u64 now)
 	s->forgot_id = 0;
 }
 
-void oracle_crash(struct oracle *o, u64 now)
+/* The operations end, too. */
+static void note_crash(struct oracle *o, u64 now)
 {
 	struct oracle_op *op = op_begin(o, OP_CRASH, 0, 0, now);
 	u64 i;
 
 	op->end = now;
 	op->state = OP_WELL;
-	for (i = 0; i < o->sectors; i++)
-		if (o->states[i].head != NONE)
-			crash_sector(o, &o->states[i], now);
 	for (i = 0; i < min_t(u64, o->next_id, NR_OPS); i++)
 		if (o->ops[i].kind != OP_NONE && o->ops[i].state == OP_FLYING)
 			o->ops[i].state = OP_VOID;
+}
+
+void oracle_crash(struct oracle *o, u64 now)
+{
+	u64 i;
+
+	for (i = 0; i < o->sectors; i++)
+		if (o->states[i].head != NONE)
+			crash_sector(o, &o->states[i], now);
 	o->nr_unflushed = 0;
-	o->crash_id = op->id;
+	o->crash_id = o->next_id;
 	o->crashed_at = now;
 	o->nr_crashes++;
+	if (!o->is_copy)
+		note_crash(o, now);
 }
 
 /* --- the whole --- */
@@ -722,7 +702,8 @@ void oracle_free(struct oracle *o)
 	free(o->states);
 	free(o->versions);
 	free(o->unflushed);
-	free(o->ops);
+	if (!o->is_copy)
+		free(o->ops);
 	memset(o, 0, sizeof(*o));
 }
 
@@ -741,7 +722,7 @@ void oracle_copy(struct oracle *to, const struct oracle *from)
 	*to = *from;
 	to->versions_room = from->nr_versions;
 	to->unflushed_room = from->nr_unflushed;
-	to->ops = copy_array(old.ops, from->ops, NR_OPS, sizeof(*to->ops));
+	to->is_copy = true;
 	to->states = copy_array(old.states, from->states, from->sectors, sizeof(*to->states));
 	to->versions = copy_array(old.versions, from->versions, from->nr_versions,
 				  sizeof(*to->versions));

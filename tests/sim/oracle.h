@@ -60,8 +60,9 @@ struct oracle {
 	u32 *unflushed;
 	size_t nr_unflushed, unflushed_room;
 
-	/* the last operations, by id */
+	/* the last operations, by id; those of the original in a copy, which notes none */
 	struct oracle_op *ops;
+	bool is_copy;
 	/* statistics */
 	u64 nr_reads, nr_sectors_read, nr_crashes;
 	u32 most_versions;	/* of one sector at a time */
@@ -69,7 +70,10 @@ struct oracle {
 
 void oracle_init(struct oracle *o, u64 sectors);
 void oracle_free(struct oracle *o);
-/* What can be asked without consequences; `to` is a copy already, or all zero. */
+/*
+ * What can be asked, and crashed, without consequences, until the original goes on; `to` is a copy
+ * already, or all zero.
+ */
 void oracle_copy(struct oracle *to, const struct oracle *from);
 /* New sectors are zeros, durably.  No operation may be in flight on sectors that are cut off. */
 void oracle_resize(struct oracle *o, u64 sectors, u64 now);

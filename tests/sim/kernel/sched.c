@@ -19,6 +19,7 @@ struct task {
 	void *arg;
 	const char *waits;		/* for what, or NULL */
 	u64 id;
+	u64 points;			/* at which others could have come in between */
 	u32 locks;			/* spinlocks held */
 	u32 cpu;
 	u32 place;			/* in runnable[] */
@@ -177,14 +178,26 @@ void sched_spawn(const char *name, void (*fn)(void *), void *arg, bool atomic)
 void sim_point(void)
 {
 	struct task *t = s.current;
+	u64 ns;
 
-	if (!t || !s.options.preempt_one_in || !sim_chance(s.options.preempt_one_in))
+	if (!t)
+		return;
+	t->points++;
+	if (!s.options.preempt_one_in || !sim_chance(s.options.preempt_one_in))
 		return;
 	t->cpu = t->locks ? t->cpu : sim_random() % SIM_CPUS;
-	if (sim_chance(s.options.stall_one_in))
-		sim_sleep_ns(sim_random() % (1u << (12 + sim_random() % 13)));
-	else
+	if (sim_chance(s.options.stall_one_in)) {
+		/* not in one expression: compilers differ in the order */
+		ns = sim_random();
+		sim_sleep_ns(ns % (1u << (12 + sim_random() % 13)));
+	} else {
 		to_main(t);
+	}
+}
+
+u64 sched_points(void)
+{
+	return s.current ? s.current->points : 0;
 }
 
 void core_point(void)

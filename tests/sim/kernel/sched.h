@@ -32,6 +32,9 @@ bool sched_run(bool (*stop)(void *), void *context);
 /* From within a task: the run ends before any other task goes on. */
 void sched_stop(void);
 
+/* How many points the current task has passed. */
+u64 sched_points(void);
+
 u64 sched_steps(void);
 u64 sched_hash(void);		/* of everything that happened */
 void sched_note(u64 value);	/* into the hash */
