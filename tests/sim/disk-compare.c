@@ -43,9 +43,10 @@ u64 sim_disk_equal(struct sim_view a, u64 sector_a, struct sim_view b, u64 secto
 
 	core_assert(sector_a + nr <= a.disk->sectors && sector_b + nr <= b.disk->sectors);
 	for (done = 0; done < nr; done += n) {
-		u64 at_a = (sector_a + done) % PAGE_SECTORS, at_b = (sector_b + done) % PAGE_SECTORS;
-		struct sim_page *pa = page_of(a.disk, a.durable, (sector_a + done) / PAGE_SECTORS);
-		struct sim_page *pb = page_of(b.disk, b.durable, (sector_b + done) / PAGE_SECTORS);
+		u64 from_a = sector_a + done, from_b = sector_b + done;
+		u64 at_a = from_a % PAGE_SECTORS, at_b = from_b % PAGE_SECTORS;
+		struct sim_page *pa = page_of(a.disk, a.durable, from_a / PAGE_SECTORS);
+		struct sim_page *pb = page_of(b.disk, b.durable, from_b / PAGE_SECTORS);
 
 		n = min(nr - done, PAGE_SECTORS - max(at_a, at_b));
 		if (n == PAGE_SECTORS ? !equal_pages(pa, pb) :
