@@ -56,37 +56,3 @@ u64 sim_disk_equal(struct sim_view a, u64 sector_a, struct sim_view b, u64 secto
 	}
 	return done;
 }
-
-void sim_image_take(struct sim_image *image, struct sim_view view)
-{
-	u64 i;
-
-	sim_image_free(image);
-	image->sectors = view.disk->sectors;
-	image->pages = malloc((view.disk->nr_pages + 1) * sizeof(*image->pages));
-	core_assert(image->pages);
-	for (i = 0; i < view.disk->nr_pages; i++)
-		image->pages[i] = page_get(page_of(view.disk, view.durable, i));
-}
-
-bool sim_image_is(const struct sim_image *image, struct sim_view view)
-{
-	u64 i;
-
-	if (!image->pages || image->sectors != view.disk->sectors)
-		return false;
-	for (i = 0; i < view.disk->nr_pages; i++)
-		if (!equal_pages(image->pages[i], page_of(view.disk, view.durable, i)))
-			return false;
-	return true;
-}
-
-void sim_image_free(struct sim_image *image)
-{
-	u64 i;
-
-	for (i = 0; image->pages && i < DIV_ROUND_UP(image->sectors, PAGE_SECTORS); i++)
-		page_put(image->pages[i]);
-	free(image->pages);
-	memset(image, 0, sizeof(*image));
-}

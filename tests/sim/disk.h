@@ -141,14 +141,4 @@ struct sim_view {
  */
 u64 sim_disk_equal(struct sim_view a, u64 sector_a, struct sim_view b, u64 sector_b, u64 nr);
 
-/* What a disk held at some time. */
-struct sim_image {
-	struct sim_page **pages;
-	u64 sectors;
-};
-
-void sim_image_take(struct sim_image *image, struct sim_view view);
-bool sim_image_is(const struct sim_image *image, struct sim_view view);
-void sim_image_free(struct sim_image *image);	/* all zero afterwards, or before: nothing to do */
-
 #endif

@@ -24,19 +24,6 @@
 #define CUT_ONE_IN 6		/* writes to the metadata device: how a power cut goes there */
 #define READ_ONE_IN 12		/* of these: all that could be read then */
 #define COPIES_EVERY 32		/* events: then all copies are compared */
-#define LOADED_MAX 4
-
-/* What a metadata device of this content is loaded to: what was loaded once is known. */
-struct loaded {
-	u32 refs;
-	u64 points;		/* where others could come in between, meanwhile */
-	struct sim_image image;
-	u64 units;
-	bool blank;
-	struct geometry g;
-	struct slotmap map;
-	void *memory;		/* of the map */
-};
 
 static struct judge {
 	u64 nr_blocks;
@@ -50,8 +37,8 @@ static struct judge {
 		u64 *grains;
 	} flush[FLUSHES_MAX];
 	void *metadata;
-	struct loaded *loaded[LOADED_MAX];
-	u32 next_loaded;
+	void *map;
+	size_t map_bytes;
 	u32 one_in;		/* of the metadata writes is judged */
 	struct oracle oracle;	/* scratch: of what a power cut leaves */
 	struct sim_disk cut[NR_DEVICES];
@@ -75,27 +62,16 @@ void judge_init(void)
 	/* not from worlds/lazy.c: a load touches so much that zeroing it at once is cheaper */
 	if (posix_memalign(&j.metadata, PAGE_SIZE, metadata_bytes()))
 		sim_fail("no memory");
+	j.map = NULL;
+	j.map_bytes = 0;
 	j.used_blocks = 0;
 	j.one_in = world_one_in(4) ? 1 : 24;
-}
-
-static void put_loaded(struct loaded *l)
-{
-	if (!l || --l->refs)
-		return;
-	sim_image_free(&l->image);
-	free(l->memory);
-	free(l);
 }
 
 void judge_free(void)
 {
 	u32 i;
 
-	for (i = 0; i < LOADED_MAX; i++) {
-		put_loaded(j.loaded[i]);
-		j.loaded[i] = NULL;
-	}
 	for (i = 0; i < FLUSHES_MAX; i++)
 		free(j.flush[i].grains);
 	oracle_free(&j.oracle);
@@ -103,6 +79,7 @@ void judge_free(void)
 	free(j.allowed);
 	free(j.now);
 	free(j.metadata);
+	free(j.map);
 }
 
 void judge_forget(void)
@@ -438,7 +415,7 @@ void judge_all_clean(void)
 /* --- what is on the metadata device --- */
 
 struct reading {
-	struct slotmap *map;
+	struct slotmap map;
 	struct {
 		u64 slots;
 		u8 intent;
@@ -453,7 +430,7 @@ static int read_entry(void *context, u32 slot, const struct larder_entry *entry)
 {
 	struct reading *r = context;
 
-	return slotmap_load_entry(r->map, slot, entry);
+	return slotmap_load_entry(&r->map, slot, entry);
 }
 
 static int read_intent(void *context, u64 page, u8 intent, u64 slots)
@@ -507,15 +484,18 @@ static int run_operation(struct reading *r, struct metadata_op *op)
 	return rc;
 }
 
-static void take_map(struct reading *r, struct loaded *l)
+static void take_map(struct reading *r, const struct geometry *g)
 {
-	size_t bytes = ALIGN(slotmap_bytes(&l->g), PAGE_SIZE);
+	size_t bytes = slotmap_bytes(g);
 
-	l->memory = aligned_alloc(PAGE_SIZE, bytes);
-	memset(l->memory, 0, bytes);
-	slotmap_init(&l->map, &l->g, l->memory);
-	r->map = &l->map;
-	r->intents = calloc(l->map.nr_pages, sizeof(*r->intents));
+	if (bytes > j.map_bytes) {
+		free(j.map);
+		j.map_bytes = ALIGN(bytes, PAGE_SIZE);
+		j.map = aligned_alloc(PAGE_SIZE, j.map_bytes);
+	}
+	memset(j.map, 0, bytes);
+	slotmap_init(&r->map, g, j.map);
+	r->intents = calloc(r->map.nr_pages, sizeof(*r->intents));
 }
 
 /* What users would find after a power cut, as after a crash that happens. */
@@ -533,84 +513,58 @@ static void judge_reads(const struct slotmap *map)
 		sim_fail("after a power cut: %s", wrong);
 }
 
-static void load(struct loaded *l, enum view which)
+/* false: it is blank. */
+static bool load(struct reading *r, struct geometry *g)
 {
 	struct metadata_visitor visitor = {
 		.entry = read_entry,
 		.intent = read_intent,
 		.damage = read_damage,
+		.context = r,
 	};
-	struct reading r = { .view = which };
-	const char *view = which == NOW ? "now" : "after a power cut";
-	struct metadata *md = metadata_init(j.metadata, l->units);
+	const char *view = r->view == NOW ? "now" : "after a power cut";
+	struct metadata *md;
 	u64 block, page;
 	int rc;
 
-	rc = run_operation(&r, metadata_probe_begin(md));
+	md = metadata_init(j.metadata,
+			   devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS);
+	rc = run_operation(r, metadata_probe_begin(md));
 	if (rc)
 		sim_fail("metadata %s: probe failed with %d", view, rc);
-	l->blank = metadata_found(md) == METADATA_BLANK;
-	if (l->blank)
-		return;
+	if (metadata_found(md) == METADATA_BLANK)
+		return false;
 	if (metadata_found(md) != METADATA_OURS)
 		sim_fail("metadata %s: not ours any more (%d)", view, metadata_found(md));
-	l->g = *metadata_geometry(md);
-	take_map(&r, l);
-	visitor.context = &r;
-	rc = run_operation(&r, metadata_load_begin(md, &visitor, false));
+	*g = *metadata_geometry(md);
+	take_map(r, g);
+	rc = run_operation(r, metadata_load_begin(md, &visitor, false));
 	if (rc)
 		sim_fail("metadata %s: load failed with %d, unit %llu: %s", view, rc,
-			 (unsigned long long)r.unit, r.what);
-	for (page = 0; page < l->map.nr_pages; page++)
-		slotmap_load_intent(&l->map, page, r.intents[page].intent, r.intents[page].slots);
-	free(r.intents);
-	rc = slotmap_load_end(&l->map, metadata_formatted_slots(md), &block);
+			 (unsigned long long)r->unit, r->what);
+	for (page = 0; page < r->map.nr_pages; page++)
+		slotmap_load_intent(&r->map, page, r->intents[page].intent, r->intents[page].slots);
+	free(r->intents);
+	rc = slotmap_load_end(&r->map, metadata_formatted_slots(md), &block);
 	if (rc)
 		sim_fail("metadata %s: block %llu is in two slots, or where it cannot be", view,
 			 (unsigned long long)block);
+	return true;
 }
 
-/* Others may come in between, and a crash: then a reference is never given back. */
-static struct loaded *get_loaded(enum view which)
-{
-	u64 units = devices.dev[DEV_METADATA].bdev.sectors / LARDER_UNIT_SECTORS, points;
-	struct sim_view view = view_of(DEV_METADATA, which);
-	struct loaded *l;
-	u32 i;
-
-	for (i = 0; i < LOADED_MAX; i++) {
-		l = j.loaded[i];
-		if (!l || l->units != units || !sim_image_is(&l->image, view))
-			continue;
-		l->refs++;
-		/* what happens must not depend on what is known */
-		for (points = l->points; points; points--)
-			sim_point();
-		return l;
-	}
-	l = calloc(1, sizeof(*l));
-	l->refs = 2;
-	l->units = units;
-	sim_image_take(&l->image, view);
-	points = sched_points();
-	load(l, which);
-	l->points = sched_points() - points;
-	i = j.next_loaded++ % LOADED_MAX;
-	put_loaded(j.loaded[i]);
-	j.loaded[i] = l;
-	return l;
-}
-
+/* The core's own code runs here: nobody comes in between, as in the module. */
 static void judge_view(enum view which, bool reads)
 {
-	struct loaded *l = get_loaded(which);
+	struct reading r = { .view = which };
+	struct geometry g;
 
-	if (!l->blank) {
-		compare_copies(&l->map, which);
+	sched_undivided(true);
+	if (load(&r, &g)) {
+		compare_copies(&r.map, which);
 		if (reads)
-			judge_reads(&l->map);
+			judge_reads(&r.map);
 	}
-	put_loaded(l);
+	sched_undivided(false);
 }
 
 static void judge_cut(bool reads)

@@ -19,7 +19,6 @@ struct task {
 	void *arg;
 	const char *waits;		/* for what, or NULL */
 	u64 id;
-	u64 points;			/* at which others could have come in between */
 	u32 locks;			/* spinlocks held */
 	u32 cpu;
 	u32 place;			/* in runnable[] */
@@ -47,6 +46,7 @@ static struct sched {
 	struct task *current;
 	struct context main;
 	bool stop;
+	bool undivided;
 } s = {
 	.idle = LIST_HEAD_INIT(s.idle),
 	.tasks = LIST_HEAD_INIT(s.tasks),
@@ -180,10 +180,7 @@ void sim_point(void)
 	struct task *t = s.current;
 	u64 ns;
 
-	if (!t)
-		return;
-	t->points++;
-	if (!s.options.preempt_one_in || !sim_chance(s.options.preempt_one_in))
+	if (!t || s.undivided || !s.options.preempt_one_in || !sim_chance(s.options.preempt_one_in))
 		return;
 	t->cpu = t->locks ? t->cpu : sim_random() % SIM_CPUS;
 	if (sim_chance(s.options.stall_one_in)) {
@@ -195,9 +192,9 @@ void sim_point(void)
 	}
 }
 
-u64 sched_points(void)
+void sched_undivided(bool on)
 {
-	return s.current ? s.current->points : 0;
+	s.undivided = on;
 }
 
 void core_point(void)

@@ -32,8 +32,8 @@ bool sched_run(bool (*stop)(void *), void *context);
 /* From within a task: the run ends before any other task goes on. */
 void sched_stop(void);
 
-/* How many points the current task has passed. */
-u64 sched_points(void);
+/* No other task runs until it is off again: what watches takes no time. */
+void sched_undivided(bool on);
 
 u64 sched_steps(void);
 u64 sched_hash(void);		/* of everything that happened */
