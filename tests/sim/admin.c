@@ -131,9 +131,12 @@ void admin_boot(void)
 	if (world_may(WORLD_memory))
 		memory_fail_nowait(world_one_in(2) ? 5 + (u32)world_below(100) : 0);
 	world.md = sim_dm_create();
-	grow_devices();
+	/* before anything is on them, the metadata device would be too small for more */
+	if (world.came_up)
+		grow_devices();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
 	resume_for_sure();
+	world.came_up = true;
 	judge_after_boot();
 }
 

@@ -257,6 +257,8 @@ static void print_command(const struct world_options *o)
 	if (o->ops)
 		printf(" --ops %u", o->ops);
 	putchar('\n');
+	/* or each process that is forked from now on prints it again */
+	fflush(stdout);
 }
 
 static void shrink(u64 seed)

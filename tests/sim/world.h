@@ -63,6 +63,7 @@ struct world {
 	bool write_back;	/* by the live table */
 	u64 sectors;		/* of the cached device now */
 	u64 shrinking_to;	/* 0: it is not being made smaller */
+	bool came_up;		/* once at least */
 	u64 lately[4];		/* where requests went */
 	u32 users_left;
 	struct wait_queue users_gone;
