@@ -195,6 +195,7 @@ struct larder_cache {
 	struct list_head list;		/* there */
 	bool running;			/* between resume and presuspend */
 	bool was_clean;			/* found an orderly stop at load */
+	bool found;			/* the constructor found a cache */
 
 	struct policy policy;
 	const struct policy_ops *policy_ops;

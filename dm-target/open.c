@@ -118,6 +118,7 @@ int larder_probe(struct larder_cache *c, char **error)
 
 	if (err || metadata_found(c->metadata) == METADATA_BLANK)
 		return err;
+	c->found = true;
 	return larder_expect_sizes(c, error);
 }
 
@@ -309,6 +310,16 @@ static int load_all(struct larder_cache *c, bool blank)
 	return 0;
 }
 
+/* A new cache is the end of what was there, and a read may have gone to the wrong place: look twice. */
+static int probe_anew(struct larder_cache *c, char **error)
+{
+	int err = probe(c, error);
+
+	if (!err && metadata_found(c->metadata) == METADATA_BLANK)
+		err = probe(c, error);
+	return err;
+}
+
 static int load_anew(struct larder_cache *c)
 {
 	struct geometry before = c->geometry;
@@ -316,7 +327,7 @@ static int load_anew(struct larder_cache *c)
 	bool blank;
 	int err;
 
-	err = probe(c, &error);
+	err = probe_anew(c, &error);
 	if (err) {
 		DMERR("%s: %s", name_of(c), error);
 		return err;
@@ -331,6 +342,11 @@ static int load_anew(struct larder_cache *c)
 	if (blank && larder_dirty_elsewhere(c)) {
 		/* I8: a new cache here would forget data that only the SSD has */
 		DMERR("%s: the metadata was wiped under a suspended cache with dirty blocks: put it back, or remove this table",
+		      name_of(c));
+		return -EUCLEAN;
+	}
+	if (blank && c->found) {
+		DMERR("%s: the cache that was there when the table was loaded is gone from the metadata device: put it back, or load the table again for a new one",
 		      name_of(c));
 		return -EUCLEAN;
 	}

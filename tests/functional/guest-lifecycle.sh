@@ -342,6 +342,31 @@ test_wiped_while_suspended() {
 	log_has "resume over wiped metadata" "the metadata was wiped under a suspended cache with dirty blocks"
 }
 
+# The same before it is active: a blank device is a new cache only to who loads a table on it.
+test_wiped_before_resume() {
+	default_disks
+	create
+	freeze_origin
+	write_tags $dev 0 64 1
+	remove
+	dd if=$meta of="$work/super" bs=4096 count=2 iflag=direct status=none
+	dmsetup create cache --notable
+	dmsetup load cache --table "$(table_line)"
+	dd if=/dev/zero of=$meta bs=4096 count=2 oflag=direct status=none
+	log_mark
+	fails "resume over wiped metadata" dmsetup resume cache
+	log_has "resume over wiped metadata" "gone from the metadata device"
+	dd if="$work/super" of=$meta bs=4096 oflag=direct status=none
+	dmsetup resume cache
+	check "put back: contents" "1:64" "$(tags $dev 0 64)"
+	dmsetup suspend cache
+	remove
+	dd if=/dev/zero of=$meta bs=4096 count=2 oflag=direct status=none
+	thaw_origin
+	create
+	check "a table loaded on a blank device: a new cache" 0 "$(larder_stat slots_used)"
+}
+
 test_active_twice() {
 	default_disks
 	create
@@ -519,8 +544,8 @@ test_xfs() {
 }
 
 tests=(status_line table_echo suspend_resume reload remove_and_create unclean_stop cleaner write_through pass_through
-	flush_cost fua write_miss fill tampered_while_suspended wiped_while_suspended active_twice other_instance_meanwhile
-	module_in_use two_caches discard journal_wrap tiny_caches)
+	flush_cost fua write_miss fill tampered_while_suspended wiped_while_suspended wiped_before_resume
+	active_twice other_instance_meanwhile module_in_use two_caches discard journal_wrap tiny_caches)
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 short) ;;
