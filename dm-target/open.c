@@ -310,7 +310,7 @@ static int load_all(struct larder_cache *c, bool blank)
 	return 0;
 }
 
-/* A new cache is the end of what was there, and a read may have gone to the wrong place: look twice. */
+/* A new cache is the end of what was there; a read may have gone to the wrong place: look twice. */
 static int probe_anew(struct larder_cache *c, char **error)
 {
 	int err = probe(c, error);

@@ -82,7 +82,8 @@ bool cache_target_peek(struct cache_target *target, const char *name)
 	target->table = next_line(file);
 	target->stats = next_line(file);
 	take_line(file, number, sizeof(number));
-	sscanf(number, "%u:%u", &target->major, &target->minor);
+	if (sscanf(number, "%u:%u", &target->major, &target->minor) != 2)
+		target->major = target->minor = 0;
 	if (!*target->stats) {
 		free(target->stats);
 		target->stats = NULL;
