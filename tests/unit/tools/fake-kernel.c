@@ -83,7 +83,7 @@ bool cache_target_peek(struct cache_target *target, const char *name)
 	target->stats = next_line(file);
 	take_line(file, number, sizeof(number));
 	if (sscanf(number, "%u:%u", &target->major, &target->minor) != 2)
-		target->major = target->minor = 0;
+		fprintf(stderr, "fake-kernel: no device number in %s\n", name);
 	if (!*target->stats) {
 		free(target->stats);
 		target->stats = NULL;
