@@ -144,6 +144,7 @@ static void take_over(struct larder_cache *c, struct larder_cache *from)
 	c->loaded = true;
 }
 
+/* found: what is on the device, or NULL when that cannot be told now */
 static void look_for_state(struct larder_cache *c, const struct metadata *found)
 {
 	struct larder_cache *other;
@@ -151,7 +152,7 @@ static void look_for_state(struct larder_cache *c, const struct metadata *found)
 	mutex_lock(&caches_lock);
 	list_for_each_entry(other, &caches, list) {
 		if (other == c || other->active || !same_devices(c, other) ||
-		    !left(other, found) ||
+		    !(found ? left(other, found) : other->loaded) ||
 		    !geometry_same_shape(&c->geometry, &other->geometry))
 			continue;
 		take_over(c, other);
@@ -176,6 +177,9 @@ int larder_find_state(struct larder_cache *c)
 		return -ENOMEM;
 	found = metadata_init(memory, units);
 	err = larder_run_operation(c, metadata_probe_begin(found));
+	/* the former table goes now: what it has is kept, and judged by the next resume */
+	if (err && !c->loaded)
+		look_for_state(c, NULL);
 	if (!err && !left(c, found)) {
 		c->stale |= c->loaded;
 		c->loaded = false;

@@ -461,6 +461,10 @@ void admin_detach(void)
 		sim_fail("the origin alone, after detaching: %s", wrong);
 	/* as LVM does: what is blank is a new cache */
 	sim_disk_zero(&devices.dev[DEV_METADATA].disk, 0, 8, true);
+	/* a new cache needs records for all of a cache device that has grown */
+	world.came_up = false;
+	if (world.grows)
+		grow(DEV_METADATA, METADATA_SECTORS_MAX, METADATA_SECTORS_MAX);
 	sim_disk_flush(&devices.dev[DEV_METADATA].disk);
 	users_bypass();
 }
