@@ -516,7 +516,7 @@ static void judge_reads(const struct slotmap *map)
 }
 
 /* false: it is blank. */
-static bool load(struct reading *r, struct geometry *g)
+static bool read_view(struct reading *r, struct geometry *g)
 {
 	struct metadata_visitor visitor = {
 		.entry = read_entry,
@@ -561,7 +561,7 @@ static void judge_view(enum view which, bool reads)
 	struct geometry g;
 
 	sched_undivided(true);
-	if (load(&r, &g)) {
+	if (read_view(&r, &g)) {
 		compare_copies(&r.map, which);
 		if (reads)
 			judge_reads(&r.map);
