@@ -213,8 +213,21 @@ test_set() {
 	expect 'set: not active' 0 'when it is activated' larder set vg/data --mode writeback
 }
 
+# What larder $2... ends with when it is told to stop, as soon as the file $1 is there.
+stopped_at() {
+	local file=$1 job code=0 turns
+	shift
+	: >"$root/calls"
+	"$build/larder" "$@" </dev/null >out 2>&1 &
+	job=$!
+	for ((turns = 0; turns < 1200; turns++)); do [[ ! -e $file ]] || break; sleep 0.05; done
+	kill -TERM $job
+	wait $job || code=$?
+	echo $code
+}
+
 test_detach() {
-	local job code=0
+	local code
 	well
 	# LVM goes on until it is told to stop; it notes how often.
 	answer lvconvert.sh <<-'END'
@@ -222,12 +235,7 @@ test_detach() {
 		touch "$root/flushing"
 		for ((i = 0; i < 300; i++)); do sleep 0.1; done
 	END
-	: >"$root/calls"
-	"$build/larder" detach vg/data </dev/null >out 2>&1 &
-	job=$!
-	until [[ -e $root/flushing ]]; do sleep 0.05; done
-	kill -TERM $job
-	wait $job || code=$?
+	code=$(stopped_at "$root/flushing" detach vg/data)
 	if [[ $code == 75 ]] && grep -q 'keeps its cache as it was' out; then pass 'detach: interrupted'; else fail 'detach: interrupted' "exit code $code"; fi
 	if [[ $(grep -c stopped "$root/calls") == 1 ]]; then pass 'detach: LVM is told once'; else fail 'detach: LVM is told once' ''; fi
 	if grep -q 'vg/data: 40 dirty chunks left (2.5 MiB)' out; then pass 'detach: how much is left'; else fail 'detach: how much is left' ''; fi
@@ -296,7 +304,7 @@ report_convertible() {
 
 # A conversion itself is tested by test-convert.sh.
 test_convert() {
-	local from=(larder convert --force --from-dm-cache) to=(larder convert --force --to-dm-cache) job code=0
+	local from=(larder convert --force --from-dm-cache) to=(larder convert --force --to-dm-cache) code
 	convertible cache_policy=s3fifo cache_settings=a=1,migration_threshold=4096,b=2
 	expect 'convert: from dm-cache' 0 'vg/data: converted' "${from[@]}" /dev/vg/data
 	called 'convert: ... a component' 'lvm [lvchange] [-ay] [-y] [-qq] [vg/pool_cpool_cmeta]'
@@ -347,12 +355,7 @@ test_convert() {
 		touch "$root/changing"
 		for ((i = 0; i < 10; i++)); do sleep 0.1; done
 	END
-	: >"$root/calls"
-	"$build/larder" convert --force --from-dm-cache vg/data </dev/null >out 2>&1 &
-	job=$!
-	until [[ -e $root/changing ]]; do sleep 0.05; done
-	kill -TERM $job
-	wait $job || code=$?
+	code=$(stopped_at "$root/changing" convert --force --from-dm-cache vg/data)
 	if [[ $code == 75 ]]; then pass 'convert: interrupted'; else fail 'convert: interrupted' "exit code $code"; fi
 	not_called 'convert: ... LVM is not' stopped
 	called 'convert: ... no component stays active' 'lvm [lvchange] [-an] [-y] [-qq] [vg/pool_cpool_cmeta]'
