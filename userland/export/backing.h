@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The block device that is to be exported: what it is, and why it may not be.
+ */
+#ifndef LARDER_EXPORT_BACKING_H
+#define LARDER_EXPORT_BACKING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define DEVICE_MAX	256	/* with the end; the kernel's limit is 512 */
+
+struct backing {
+	char device[DEVICE_MAX];	/* a stable name: /dev/VG/LV, /dev/mapper/x, /dev/disk/by-id/x */
+	dev_t number;
+	uint64_t bytes;
+	bool read_only;
+	/* of its queue */
+	uint32_t block_bytes;		/* logical block */
+	uint64_t discard_bytes;		/* at once; 0: it has no discard */
+	uint64_t optimal_bytes;		/* 0: it does not say */
+	bool write_cache;
+};
+
+/*
+ * VG/LV, /dev/VG/LV or any path of a block device; needs no LVM, the volume must
+ * be active.  0, or an exit code after a message.
+ */
+int backing_find(struct backing *b, const char *text);
+/* Its number alone, without a word; false: there is no such device. */
+bool backing_number(const char *device, dev_t *number);
+/*
+ * May it be exported?  Not if it is mounted, a swap area, below another device
+ * (an origin or cachevol of a cache, a PV, a part of an array), or held by
+ * somebody else.  0, or EXIT_NOT_OURS after a message.
+ */
+int backing_judge(const struct backing *b);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whole operations on exports, for the commands: everything between the lock
+ * and the state file.
+ *
+ *	exporting_begin(&e, dry_run)	the lock, the state file, configfs; what was
+ *					left incomplete is removed
+ *	export_make() / export_remove()
+ *	exporting_end(&e)
+ *
+ * All return 0, or an exit code after a message.
+ */
+#ifndef LARDER_EXPORT_EXPORTING_H
+#define LARDER_EXPORT_EXPORTING_H
+
+#include "lio.h"
+#include "nvmet.h"
+
+struct exporting {
+	struct configfs configfs;
+	struct state state;
+	int lock;			/* one command at a time changes exports */
+	bool dry_run;
+	before_luns_fn before_luns;	/* see lio_make_backstore(); NULL, unless the caller sets it */
+};
+
+int exporting_begin(struct exporting *e, bool dry_run);
+/* The same for reading: no lock, nothing is removed; no configfs is no error (ops is NULL). */
+int exporting_look(struct exporting *e);
+void exporting_end(struct exporting *e);
+
+/*
+ * One export: b, t and l are records that are in e->state or are added to it
+ * (by name, or by fabric and WWN; where the state has one, its own is taken, and
+ * portals and initiators of t are added to it).  Makes whatever of it configfs
+ * has not; on failure both are as before.
+ */
+int export_make(struct exporting *e, const struct backstore *b, const struct target *t,
+		const struct lun *l);
+/*
+ * Restores a LUN of the state: the same, from its record alone.  Its device must
+ * be there (*waits = true and 0, without a word, when it is not).
+ */
+int export_restore(struct exporting *e, const struct lun *l, bool *waits);
+/* Removes it from configfs (if it is there) and, unless keep_record, from the state. */
+int export_remove(struct exporting *e, const struct lun *l, bool keep_record);
+
+/*
+ * Who exports this device, by LIO or nvmet, ours or not?  For those who want to
+ * take it away: writes "iscsi iqn... LUN 0 (larder unexport VG/LV)" and so on.
+ * false: nobody, or the kernel has neither LIO nor nvmet.  Needs no lock.
+ */
+bool export_holder(const char *device, char *who, size_t size);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's NVMe target, /sys/kernel/config/nvmet: subsystems with namespaces,
+ * hosts that may come, ports where they come.  The same as lio.h for it.
+ */
+#ifndef LARDER_EXPORT_NVMET_H
+#define LARDER_EXPORT_NVMET_H
+
+#include "lio.h"
+
+/* made_hosts and made_ports of t are filled with what was not there. */
+int nvmet_make_lun(struct journal *j, struct target *t, const struct lun *l,
+		   const struct backstore *b);
+int nvmet_remove_lun(struct configfs *c, bool dry_run, const struct target *t,
+		     const struct lun *l);
+int nvmet_remove_target(struct configfs *c, bool dry_run, const struct target *t);
+bool nvmet_target_exists(struct configfs *c, const struct target *t);
+bool nvmet_lun_exists(struct configfs *c, const struct lun *l);
+void nvmet_luns_visit(struct configfs *c, void (*visit)(void *context, const struct seen_lun *l),
+		      void *context);
+
+#endif
