@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A failure of every step: each call that changes configfs fails once, from the first to the last. Either
+# nothing is left, or all is there.
+# shellcheck shell=bash disable=SC2154,SC2034  # what lib.sh sets and uses
+
+# The calls by which something is made, set or taken away.
+changes=mkdir,mkdirat,symlink,symlinkat,write,pwrite64,rmdir,unlink,unlinkat
+
+# fail_each WHAT COMMAND...: with the n-th change failing, n = 1, 2 .. until none fails. `settled` judges after each,
+# and brings back what was before.
+fail_each() {
+	local what=$1 n code hits=0
+	shift
+	for ((n = 1; n <= 300; n++)); do
+		code=0
+		timeout 100 strace -f -qq -o "$work/trace" -e "trace=$changes" -e "inject=$changes:error=EIO:when=$n" \
+			"$@" >"$work/out" 2>&1 || code=$?
+		grep -q INJECTED "$work/trace" || break
+		hits=$((hits + 1))
+		[[ $code -lt 100 ]] || fail "$what, change $n: had to be killed"
+		settled "$what, change $n ($(grep INJECTED "$work/trace" | head -c 150))" $code
+	done
+	check "$what, when nothing fails: exit code" 0 $code
+	check_that "changes that failed" "$hits > 5"
+	note "$what: $hits changes"
+}
+
+# After an export that failed: nothing. After one that did not care: everything.
+settled() {
+	[[ $2 != 0 ]] || { check "$1: configfs after success" "$whole" "$(tree)"; larder unexport "$exported"; }
+	is_unexported "$1 (exit code $2: $(tail -n 1 "$work/out"))"
+}
+
+# fail_export OPTION...
+fail_export() {
+	export_it "$@"
+	whole=$(tree)
+	unexport_it
+	fail_each "export $2" larder export "$exported" "$@"
+	check "configfs at the end" "$whole" "$(tree)"
+	unexport_it
+}
+
+test_steps_loopback() {
+	make_cache
+	fail_export --fabric loopback --wwn naa.5001405000000001 --alua-group left:active-nonoptimized
+}
+
+test_steps_iscsi() {
+	make_cache
+	printf '%s\n' "userid user" "password Long-Enough-Secret1" >"$work/chap"
+	chmod 600 "$work/chap"
+	fail_export --fabric iscsi --wwn iqn.2003-01.org.example:steps --portal 127.0.0.1 --acl "$initiator" \
+		--chap-file "$work/chap"
+}
+
+test_steps_vhost() {
+	make_cache
+	fail_export --fabric vhost --wwn naa.5001405000000001
+}
+
+test_steps_nvme() {
+	make_cache
+	fail_export --fabric nvme-tcp --wwn nqn.2014-08.org.example:steps --portal 127.0.0.1 --acl "$host_name"
+}
+
+# The second export of a device fails: the first one stays as it is.
+test_steps_second_fabric() {
+	make_cache
+	export_it --fabric loopback
+	first=$(tree)
+	settled() {
+		[[ $2 != 0 ]] || { larder unexport "$exported" && larder export "$exported" --fabric loopback --wwn "$(loop_wwn)"; }
+		check "$1: configfs" "$first" "$(tree)"
+	}
+	loop_wwn() { sed -nE "s#^$target/loopback/([^/]+) *\$#\1#p" <<<"$first"; }
+	fail_each "second fabric" larder export "$exported" --fabric vhost --wwn naa.5001405000000002
+	unexport_it
+}
+
+# An unexport that fails can be repeated.
+test_steps_unexport() {
+	make_cache
+	settled() {
+		[[ $2 == 0 ]] || larder unexport "$exported" || [[ ! $(tree) ]] || fail "$1: cannot be repeated"
+		is_unexported "$1"
+		larder export "$exported" --fabric iscsi --portal 127.0.0.1 --any-initiator
+	}
+	export_it --fabric iscsi --portal 127.0.0.1 --any-initiator
+	fail_each "unexport" larder unexport "$exported"
+	is_unexported "at the end"
+}
+
+# Killed in the middle: the next command copes with what is there.
+test_steps_killed() {
+	local n code
+	make_cache
+	export_it --fabric iscsi --wwn iqn.2003-01.org.example:steps --portal 127.0.0.1 --acl "$initiator"
+	whole=$(tree)
+	unexport_it
+	for ((n = 1; n <= 300; n++)); do
+		code=0
+		timeout 100 strace -f -qq -o "$work/trace" -e "trace=$changes" -e "inject=$changes:signal=KILL:when=$n" \
+			larder export "$exported" --fabric iscsi --wwn iqn.2003-01.org.example:steps --portal 127.0.0.1 \
+			--acl "$initiator" >"$work/out" 2>&1 || code=$?
+		[[ $code != 0 ]] || break
+		bounded larder unexport "$exported" || true
+		is_unexported "killed at change $n, then unexport"
+	done
+	check_that "changes at which it was killed" "$n > 5"
+	check "configfs at the end" "$whole" "$(tree)"
+	unexport_it
+}
