@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reservations and states of port groups, see restore-state.h.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../larder.h"
+#include "../program.h"
+#include "restore-state.h"
+#include "save-file.h"
+
+#define APTPL_MAX	(4u << 20)	/* bytes: thousands of registrations */
+#define ALUA_TEXT_MAX	4096
+#define PLACE_MAX	(CONFIGFS_VALUE_MAX + CONFIGFS_PATH_MAX)
+
+/* What the kernel writes; anything else is not its. */
+static const char *const aptpl_keys[] = {
+	"initiator_fabric", "initiator_node", "initiator_sid", "sa_res_key", "res_holder",
+	"res_type", "res_scope", "res_all_tg_pt", "mapped_lun", "target_fabric", "target_node",
+	"tpgt", "port_rtpi", "target_lun",
+};
+
+/* --- the texts --- */
+
+static bool known_line(const char *line, size_t length)
+{
+	size_t i, key = strcspn(line, "=\n");
+
+	if (key >= length)
+		return false;
+	for (i = key + 1; i < length; i++)
+		if (!isgraph((unsigned char)line[i]) || line[i] == ',')
+			return false;
+	for (i = 0; i < sizeof(aptpl_keys) / sizeof(aptpl_keys[0]); i++)
+		if (strlen(aptpl_keys[i]) == key && !strncmp(line, aptpl_keys[i], key))
+			return true;
+	return false;
+}
+
+struct registration {
+	char text[CONFIGFS_VALUE_MAX];
+	size_t length;
+	bool open;
+};
+
+/* NULL, or what is wrong with it. */
+static const char *take_line(struct registration *r, const char *line, size_t length)
+{
+	if (!r->open)
+		return "it has something outside of registrations";
+	if (!known_line(line, length))
+		return "it has a line that the kernel does not write";
+	if (r->length + length + 2 > sizeof(r->text))
+		return "a registration is too long";
+	if (r->length)
+		r->text[r->length++] = ',';
+	memcpy(r->text + r->length, line, length);
+	r->length += length;
+	r->text[r->length] = '\0';
+	return NULL;
+}
+
+int aptpl_parse(const char *text, int (*take)(void *context, const char *registration),
+		void *context, const char **why)
+{
+	static const char begin[] = "PR_REG_START:", end[] = "PR_REG_END:";
+	struct registration r = { .open = false };
+	size_t length;
+	int code;
+
+	*why = NULL;
+	if (!strncmp(text, "No Registrations", 16))
+		return 0;
+	for (; *text; text += length + (text[length] == '\n')) {
+		length = strcspn(text, "\n");
+		if (!strncmp(text, begin, sizeof(begin) - 1)) {
+			if (r.open)
+				break;
+			memset(&r, 0, sizeof(r));
+			r.open = true;
+		} else if (!strncmp(text, end, sizeof(end) - 1)) {
+			if (!r.open || !r.length)
+				break;
+			r.open = false;
+			code = take(context, r.text);
+			if (code)
+				return code;
+		} else if (length) {
+			*why = take_line(&r, text, length);
+			if (*why)
+				return -1;
+		}
+	}
+	if (!*text && !r.open)
+		return 0;
+	*why = "a registration has no end";
+	return -1;
+}
+
+static bool hex_after(const char *text, const char *key, unsigned int *number)
+{
+	const char *at = strstr(text, key);
+	unsigned long value;
+	char *end;
+
+	if (!at || (at != text && at[-1] != '\n') || at[strlen(key)] != '0')
+		return false;
+	value = strtoul(at + strlen(key), &end, 16);
+	*number = (unsigned int)value;
+	return (*end == '\n' || !*end) && value <= 0xff;
+}
+
+bool alua_parse(const char *text, unsigned int *state, unsigned int *status)
+{
+	return hex_after(text, "alua_access_state=", state) &&
+	       hex_after(text, "alua_access_status=", status);
+}
+
+/* --- the files --- */
+
+/* A file below dbroot; "" when there is no dbroot, or the serial number is none of ours. */
+static void find_place(struct configfs *c, char place[PLACE_MAX], const char *what,
+		       const char *serial, const char *name)
+{
+	char root[CONFIGFS_VALUE_MAX];
+
+	*place = '\0';
+	lio_dbroot(c, root, sizeof(root));
+	if (*root == '/' && uuid_valid(serial) && (!*name || configfs_name_valid(name)))
+		snprintf(place, PLACE_MAX, LARDER_ROOT "%s/%s%s%s%s", root, what, serial,
+			 *name ? "/" : "", name);
+}
+
+struct feeding {
+	struct journal *j;
+	char path[CONFIGFS_PATH_MAX];
+};
+
+static int feed(void *context, const char *registration)
+{
+	struct feeding *f = context;
+
+	return journal_write(f->j, f->path, "%s", registration);
+}
+
+int restore_reservations(struct journal *j, const struct backstore *b, const char *path)
+{
+	struct feeding f = { .j = j };
+	char place[PLACE_MAX], *text;
+	const char *why;
+	size_t length;
+	int code;
+
+	if (j->code || j->dry_run)
+		return j->code;
+	find_place(j->configfs, place, "alua/tpgs_", b->serial, "");
+	if (*place && mkdir(place, 0700) && errno != EEXIST && errno != ENOENT)
+		complain("%s: %s; states of port groups will not be kept", place, strerror(errno));
+	find_place(j->configfs, place, "pr/aptpl_", b->serial, "");
+	if (!*place)
+		return 0;
+	code = file_read_whole(place, APTPL_MAX, &text, &length);
+	if (code)
+		return journal_fail(j, code);
+	if (!text)
+		return 0;
+	configfs_path(f.path, "%s/%s", path, "pr/res_aptpl_metadata");
+	code = strlen(text) == length ? aptpl_parse(text, feed, &f, &why) : -1;
+	if (code < 0) {
+		complain("%s: %s; %s is not exported without its reservations. Who wants it so "
+			 "moves the file away", place,
+			 strlen(text) == length ? why : "it has zeros in it", b->device);
+		journal_fail(j, EXIT_NOT_OURS);
+	}
+	free(text);
+	return j->code;
+}
+
+static void set(struct configfs *c, const char *group, const char *name, unsigned int value)
+{
+	char path[CONFIGFS_PATH_MAX], is[32], wanted[16];
+	int error;
+
+	configfs_path(path, "%s/%s", group, name);
+	configfs_text(c, path, is, sizeof(is));
+	snprintf(wanted, sizeof(wanted), "%u", value);
+	if (!strcmp(is, wanted))
+		return;
+	error = configfs_write(c, path, wanted);
+	if (error)
+		complain("%s cannot be %u again: %s", path, value, strerror(-error));
+}
+
+void restore_group(struct configfs *c, const struct backstore *b, const struct lun *l,
+		   const char *path)
+{
+	char group[CONFIGFS_PATH_MAX], place[PLACE_MAX], *text = NULL;
+	unsigned int state, status;
+	size_t length;
+
+	if (!*l->alua_group)
+		return;
+	configfs_path(group, "%s/alua/%s", path, l->alua_group);
+	find_place(c, place, "alua/tpgs_", b->serial, l->alua_group);
+	if (!*place || file_read_whole(place, ALUA_TEXT_MAX, &text, &length))
+		return;
+	/* 0 to 3; the others are for a moment, or are no state of a whole group */
+	if (text && alua_parse(text, &state, &status) && state <= 3) {
+		set(c, group, "alua_access_state", state);
+		if (status <= 2)
+			set(c, group, "alua_access_status", status);
+	} else if (text) {
+		complain("%s is not what the kernel writes: the state of %s is not restored",
+			 place, l->alua_group);
+	}
+	set(c, group, "alua_write_metadata", 1);
+	free(text);
+}
