@@ -126,7 +126,7 @@ test_alua() {
 	fails "a read in standby" dd if="$lun" of=/dev/null bs=4k count=1 iflag=direct
 	l sg_rtpg -d "$lun"
 	grep -q 'standby' "$work/out" || fail "REPORT TARGET PORT GROUPS says nothing of standby"
-	l sg_stpg --active "$lun"
+	l sg_stpg --optimized "$lun"
 	check "state" 0 "$(<"$(backstore)/alua/left/alua_access_state")"
 	path_works "$lun"
 	unexport_it
