@@ -89,6 +89,10 @@ check-lvm2: ## lvm2's own tests of caches, compared with the kernel's dm-cache (
 check-lvm: ## Stock lvm2 drives the module; a root file system on a cached LV boots
 	$(Q)tests/lvm/run -t 7000 --with-boot
 
+.PHONY: check-lio
+check-lio: ## larder export with initiators on every fabric, targetcli, restarts (KERNEL=6.12)
+	$(Q)tests/lio/run -k $(or $(KERNEL),6.12) -t 7000 --with-boots
+
 .PHONY: check-mutants
 check-mutants: ## Known mistakes planted into the module: the simulator must find each (SEEDS=3000 at most)
 	$(Q)tests/sim/mutants/check --seeds $(or $(SEEDS),3000)

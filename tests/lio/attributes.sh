@@ -32,7 +32,8 @@ check_attributes() {
 	check "write cache enabled" $cached "$(sdparm_wce)"
 	[[ $discards == 0 ]] || check "granularity of UNMAP" "$(queue discard_granularity)" \
 		$(($(vpd bl 'Optimal unmap granularity') * $(queue logical_block_size)))
-	check "optimal transfer length" "$1" "$(vpd bl 'Optimal transfer length')"
+	check "optimal transfer length" "$(queue optimal_io_size)" \
+		$(($(vpd bl 'Optimal transfer length') * $(queue logical_block_size)))
 }
 
 # Bit 2 of byte 2 of the caching mode page, behind a header of 8 bytes.
@@ -42,16 +43,19 @@ test_attributes() {
 	make_cache
 	export_it --fabric loopback
 	find_lun
-	check_attributes "$chunk"
+	check_attributes
 	unexport_it
 }
 
 test_attributes_of_lv() {
-	make_cached pool --chunksize 128k --cachemode writethrough
+	make_vg
+	make_lv data 64M pva
+	make_fast pool 24M -c 128k
+	attach pool --cachemode writethrough
 	exported=$dev
 	export_it --fabric loopback
 	find_lun
-	check_attributes 256
+	check_attributes
 	unexport_it
 }
 
@@ -65,25 +69,27 @@ test_attributes_without_discards() {
 	exported=/dev/mapper/cache
 	export_it --fabric loopback
 	find_lun
-	check_attributes 128
+	check_attributes
 	unexport_it
 }
 
-# Also on the LV itself; what was derived before goes when the cache is made anew.
+# What was derived from the device goes when the device has become another.
 test_attributes_derived_again() {
-	make_cached pool --chunksize 64k
-	exported=$dev
+	chunk=8
+	make_cache
 	export_it --fabric loopback
 	find_lun
-	check "optimal transfer length" 128 "$(vpd bl 'Optimal transfer length')"
+	check "optimal transfer length" 8 "$(vpd bl 'Optimal transfer length')"
 	l larder save
 	unexport_it
-	l lvconvert -y --uncache vg/data
-	l lvcreate -qq -y --type cache-pool --poolmetadataspare n -n fast -L 24M -c 128k vg /dev/pvc
-	attach pool
+	remove
+	dd if=/dev/zero of="$meta" bs=4k count=1 oflag=direct status=none
+	chunk=64
+	create
 	l larder restore --exports
 	find_lun
-	check "optimal transfer length, restored" 256 "$(vpd bl 'Optimal transfer length')"
+	check_attributes
+	check_that "optimal transfer length" "$(vpd bl 'Optimal transfer length') > 8"
 	unexport_it
 }
 
