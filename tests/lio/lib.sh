@@ -207,7 +207,8 @@ drop_initiators() {
 eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_devices/')"
 clean_up() {
 	local name
-	umount -q /mnt /mnt2 2>/dev/null || true
+	! mountpoint -q /srv/pnfs || stop_nfs
+	umount -q /mnt 2>/dev/null || true
 	for name in /sys/block/dm-*/dm/name; do
 		[[ ! -e $name || $(<"${name%name}suspended") == 0 ]] || dmsetup resume "$(<"$name")" || true
 	done
