@@ -66,13 +66,16 @@ test_vhost() {
 	unexport_it
 }
 
-# Over the connection manager of RDMA, an initiator goes by its address, and must be named.
+# Over the connection manager of RDMA, an initiator goes by its address, and must be named. Its port is the
+# administrator's to choose, once for the host.
 test_srp() {
 	local guid host
 	make_cached_lv
 	make_rdma
 	modprobe -a ib_srpt ib_srp
-	export_it --fabric srp --portal "$address":5555 --acl "$address"
+	mkdir -p "$target/srpt"
+	echo 5555 >"$target/srpt/discovery_auth/rdma_cm_port"
+	export_it --fabric srp --wwn "$(</sys/class/infiniband/rxe0/node_guid)" --acl "$address"
 	guid=$(</sys/module/ib_srpt/parameters/srpt_service_guid)
 	host=/sys/class/infiniband_srp/srp-rxe0-1
 	echo "id_ext=${guid#0x},ioc_guid=${guid#0x},dest=$address:5555" >$host/add_target || fail "no login"

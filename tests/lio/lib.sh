@@ -216,7 +216,7 @@ clean_up() {
 	wipe_configfs || { echo "left in configfs: $(tree)" && return 1; }
 	rdma link delete rxe0 2>/dev/null || true
 	ip link delete v0 2>/dev/null || true
-	rm -rf /etc/larder /etc/rtslib-fb-target/{pr,alua,saveconfig.json}
+	rm -rf /etc/larder /run/larder /etc/rtslib-fb-target/{pr,alua,saveconfig.json}
 	clean_up_devices
 }
 
