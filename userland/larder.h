@@ -45,12 +45,15 @@ extern const struct command command_create;
 extern const struct command command_detach;
 extern const struct command command_doctor;
 extern const struct command command_dump;
+extern const struct command command_export;
+extern const struct command command_exports;
 extern const struct command command_list;
 extern const struct command command_metadata_size;
 extern const struct command command_repair;
 extern const struct command command_restore;
 extern const struct command command_set;
 extern const struct command command_status;
+extern const struct command command_unexport;
 extern const struct command command_writeback;
 
 /* Called as cache_check and so on, by what expects the tools of dm-cache. */

@@ -22,12 +22,15 @@ static const struct command *const commands[] = {
 	&command_detach,
 	&command_doctor,
 	&command_dump,
+	&command_export,
+	&command_exports,
 	&command_list,
 	&command_metadata_size,
 	&command_repair,
 	&command_restore,
 	&command_set,
 	&command_status,
+	&command_unexport,
 	&command_writeback,
 };
 

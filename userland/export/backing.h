@@ -28,8 +28,12 @@ struct backing {
  * be active.  0, or an exit code after a message.
  */
 int backing_find(struct backing *b, const char *text);
+/* Could a device be called so?  Below /dev, no "..", nothing that a shell or JSON would mangle. */
+bool backing_name_valid(const char *device);
 /* Its number alone, without a word; false: there is no such device. */
 bool backing_number(const char *device, dev_t *number);
+/* What sysfs says of it, without a name. */
+bool backing_peek(dev_t number, struct backing *b);
 /*
  * May it be exported?  Not if it is mounted, a swap area, below another device
  * (an origin or cachevol of a cache, a PV, a part of an array), or held by

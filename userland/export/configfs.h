@@ -53,10 +53,12 @@ struct configfs_ops {
 };
 
 /*
- * Opens the kernel's tree, at /sys/kernel/config.  0, or an exit code after a
- * message: not mounted, no permission, or something else is there.
+ * Opens the kernel's tree, at /sys/kernel/config, and mounts it there unless it
+ * is.  0, or an exit code after a message.
  */
 int configfs_open(struct configfs *c);
+/* The same if it is there, without a word. */
+bool configfs_try(struct configfs *c);
 void configfs_close(struct configfs *c);
 
 /* May a directory be called so? */

@@ -22,10 +22,17 @@ struct exporting {
 	int lock;			/* one command at a time changes exports */
 	bool dry_run;
 	before_luns_fn before_luns;	/* see lio_make_backstore(); NULL, unless the caller sets it */
+	/*
+	 * Of export_make(), when all is made and recorded: says so.  What it returns is
+	 * an exit code; if it is not 0, all is taken away again.  NULL, or the caller's.
+	 */
+	int (*announce)(struct exporting *e, const struct backstore *b, const struct target *t,
+			const struct lun *l);
+	void *context;
 };
 
 int exporting_begin(struct exporting *e, bool dry_run);
-/* The same for reading: no lock, nothing is removed; no configfs is no error (ops is NULL). */
+/* The same for reading: no lock, nothing is removed; without configfs, ops is NULL. */
 int exporting_look(struct exporting *e);
 void exporting_end(struct exporting *e);
 
@@ -33,7 +40,9 @@ void exporting_end(struct exporting *e);
  * One export: b, t and l are records that are in e->state or are added to it
  * (by name, or by fabric and WWN; where the state has one, its own is taken, and
  * portals and initiators of t are added to it).  Makes whatever of it configfs
- * has not; on failure both are as before.
+ * has not; on failure both are as before.  What configfs has and the state has
+ * not is somebody else's, and refused; but with the serial number of b it is what
+ * larder has made and somebody else has restored, and becomes larder's again.
  */
 int export_make(struct exporting *e, const struct backstore *b, const struct target *t,
 		const struct lun *l);

@@ -36,6 +36,7 @@ struct fabric {
 	enum wwn_kind target, initiator;
 	enum initiators initiators;
 	bool portals;			/* is reached at an address */
+	bool port_only;			/* of a portal, only the port counts, for the whole host */
 	bool enable;			/* a target begins disabled */
 	bool chap;
 	bool acl_switches;		/* attrib/generate_node_acls and so on */

@@ -37,7 +37,7 @@ bool lio_find_backstore(struct configfs *c, const struct backstore *b,
 			struct lio_backstore *found);
 /* Two serial numbers with the same 25 first hex digits make the same NAA name. */
 bool lio_same_naa(const char *serial, const char *other);
-void lio_naa(const char *serial, char naa[36]);		/* naa.6001405... */
+void lio_naa(const char *serial, char naa[37]);		/* naa.6001405... */
 
 /*
  * Makes it, enabled, with identity and attributes, without a LUN.  place is what

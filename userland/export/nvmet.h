@@ -8,13 +8,18 @@
 
 #include "lio.h"
 
-/* made_hosts and made_ports of t are filled with what was not there. */
+/*
+ * Before the record is written: made_hosts and made_ports of t become what will
+ * have to be made.
+ */
+void nvmet_plan(struct configfs *c, const struct state *s, struct target *t);
 int nvmet_make_lun(struct journal *j, struct target *t, const struct lun *l,
 		   const struct backstore *b);
 int nvmet_remove_lun(struct configfs *c, bool dry_run, const struct target *t,
 		     const struct lun *l);
 int nvmet_remove_target(struct configfs *c, bool dry_run, const struct target *t);
 bool nvmet_target_exists(struct configfs *c, const struct target *t);
+bool nvmet_host_used(struct configfs *c, const char *host);
 bool nvmet_lun_exists(struct configfs *c, const struct lun *l);
 void nvmet_luns_visit(struct configfs *c, void (*visit)(void *context, const struct seen_lun *l),
 		      void *context);

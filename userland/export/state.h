@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What larder has exported: /etc/larder/exports.json.
+ * What larder has exported, in a file of its own: targetcli's saveconfig.json
+ * cannot hold it, as an unknown key there makes its restore fail.  There are two
+ * of them.  STATE_RUNNING is what is in configfs now and has been made by larder;
+ * like configfs it is gone when the system starts again.  STATE_SAVED is the same
+ * as larder save has written it down, for larder restore.
  *
- * targetcli's saveconfig.json cannot hold it: an unknown key there makes its
- * restore fail.  The file has three lists.  A backstore is a device with an
+ * A file has three lists.  A backstore is a device with an
  * identity (serial number, which initiators know it by for ever).  A target is a
  * name on a fabric with its portals, initiators and secrets.  A LUN joins one of
  * each.  Only what larder has made is in it; every object that it removes is.
@@ -14,22 +17,26 @@
  *
  * The file is replaced as a whole (new file, fsync, rename, fsync of the
  * directory), mode 0600, owned by root; another owner, a link, group or other
- * with write permission, or more than 16 MiB are refused.
+ * with write permission, or more than 1 MiB are refused.  Secrets are in it.
  */
 #ifndef LARDER_EXPORT_STATE_H
 #define LARDER_EXPORT_STATE_H
 
 #include <stdint.h>
 
+#include "../larder.h"
+#include "../program.h"
 #include "backing.h"
 #include "chap.h"
 #include "configfs.h"
 #include "fabric.h"
 
-#define STATE_FILE	"/etc/larder/exports.json"	/* below LARDER_ROOT */
+#define STATE_RUNNING	LARDER_ROOT "/run/larder/exports.json"
+#define STATE_SAVED	LARDER_ROOT "/etc/larder/exports.json"
 #define STATE_VERSION	1
 #define BACKSTORE_MAX	128	/* a name, with the end */
 #define ALUA_MAX	64
+#define LUN_MAX		65535
 #define TPG		"tpgt_1"	/* the only one that larder makes */
 
 struct backstore {
@@ -61,7 +68,7 @@ struct lun {
 	char wwn[WWN_MAX];
 	uint32_t lun;			/* nvmet: namespace, from 1 */
 	char alua_group[ALUA_MAX];	/* "" = default_tg_pt_gp */
-	uint32_t alua_id;		/* of the group */
+	uint32_t alua_state;		/* 0 active/optimized .. 3 unavailable; of an own group */
 	bool incomplete;
 };
 
@@ -73,8 +80,8 @@ struct state {
 };
 
 /* No file is an empty state.  0, or an exit code after a message. */
-int state_load(struct state *s);
-int state_save(const struct state *s);
+int state_load(struct state *s, const char *path);
+int state_save(const struct state *s, const char *path);
 void state_free(struct state *s);
 
 /* NULL: there is none.  Pointers hold until something is added or removed. */
@@ -90,6 +97,8 @@ struct lun *state_add_lun(struct state *s, const struct lun *l);
 void state_remove_backstore(struct state *s, struct backstore *b);
 void state_remove_target(struct state *s, struct target *t);
 void state_remove_lun(struct state *s, struct lun *l);
+void target_copy(struct target *to, const struct target *from);
+void target_free(struct target *t);
 size_t state_luns_of_backstore(const struct state *s, const char *name);
 size_t state_luns_of_target(const struct state *s, const struct target *t);
 
