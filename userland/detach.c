@@ -6,31 +6,34 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
+#include "export/guard.h"
 #include "flush.h"
 #include "lvm.h"
 #include "status-line.h"
 
 static const char help[] =
-	"usage: larder detach [--remove] [-q] VG/LV\n"
+	"usage: larder detach [--remove] [--unexport] [-q] VG/LV\n"
 	"\n"
 	"Takes the cache of VG/LV away, which may be in use meanwhile. What is dirty is written back\n"
 	"first; how much that is, how fast it goes and when it ends is told. ^C stops it: then the\n"
-	"cache stays as it was.\n"
+	"cache stays as it was. A volume that is exported to other hosts is refused.\n"
 	"\n";
 
 static const char after_options[] =
 	"\n"
 	"Exit code: 0 done, 1 LVM refused, or the cache has failed, 64 wrong usage, 65 VG/LV has no\n"
-	"cache, 66 no such volume, 69 no LVM, 75 interrupted: the cache is still there, 77 no\n"
-	"permission.\n";
+	"cache, or is exported, 66 no such volume, 69 no LVM, 75 interrupted: the cache is still there,\n"
+	"77 no permission.\n";
 
 struct detach {
-	bool remove, quiet;
+	bool remove, unexport, quiet;
 };
 
 static const struct tool_option options[] = {
 	{ "remove", 0, NULL, take_flag, offsetof(struct detach, remove),
 	  "remove the cache pool or volume, too; without, it stays as a volume of its own" },
+	{ "unexport", 0, NULL, take_flag, offsetof(struct detach, unexport),
+	  "take exports of the volume away before, which ends the sessions of initiators" },
 	{ "quiet", 'q', NULL, take_flag, offsetof(struct detach, quiet),
 	  "print nothing but errors" },
 	{ NULL, 0, NULL, NULL, 0, NULL },
@@ -80,6 +83,14 @@ static int judge_end(const struct lv_name *lv, const struct program *p, const st
 	return 0;
 }
 
+static int judge_exports(const struct detach *d, const struct lv_name *lv)
+{
+	char device[sizeof(lv->full) + 8];
+
+	snprintf(device, sizeof(device), "/dev/%s", lv->full);
+	return guard_exported(device, d->unexport, d->quiet);
+}
+
 static int detach(const struct detach *d, const struct lv_name *lv)
 {
 	struct flush_show show;
@@ -91,6 +102,8 @@ static int detach(const struct detach *d, const struct lv_name *lv)
 		return code;
 	cached_lv_free(&cached);
 	code = judge_health(lv);
+	if (!code)
+		code = judge_exports(d, lv);
 	if (code)
 		return code;
 	lvm_begin(&p, "lvconvert");

@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
 	&command_metadata_size,
 	&command_repair,
 	&command_restore,
+	&command_save,
 	&command_set,
 	&command_status,
 	&command_unexport,

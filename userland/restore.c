@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * larder restore: makes the metadata of a cache from XML.
+ * larder restore: makes the metadata of a cache from XML; without any, exports
+ * exist again (export/restore-exports.c).
  *
  * The XML is read as a whole before the first byte is written.
  */
+#include <getopt.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <sys/random.h>
 
 #include "../dm-target/core/metadata-internal.h"
 #include "dump.h"
+#include "export/restore-exports.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -20,17 +23,22 @@
 
 static const char help[] =
 	"usage: larder restore -i FILE -o DEVICE [OPTION...]\n"
+	"       larder restore [--exports] [-q] [--json] [VG/LV | DEVICE]\n"
 	"\n"
 	"Makes the metadata of a cache from XML: as `larder dump` writes it, or as cache_dump writes\n"
 	"it for a dm-cache, which so becomes a dm-larder. All of the XML is read and judged before\n"
 	"anything is written; what DEVICE held is lost then.\n"
+	"\n"
+	"With neither -i nor -o: makes what `larder save` has written down of exports, of VG/LV or all,\n"
+	"exist again; what is there already is left alone. See larder-export(8).\n"
 	"\n";
 
 static const char after_options[] =
 	"\n"
 	"Exit code: 0 done, 1 the XML is refused, 64 wrong usage, 66 FILE cannot be opened, 71 no\n"
 	"memory, 73 DEVICE cannot be opened, is in use, too small or holds something else, 74 I/O\n"
-	"error, 77 no permission.\n";
+	"error, 77 no permission. Of exports: 1 the kernel refused, 65 a device or file is not as it\n"
+	"should be, 66 VG/LV is not there or not written down.\n";
 
 static int take_version(const struct tool_option *option, void *member, const char *text)
 {
@@ -57,15 +65,29 @@ static const struct tool_option options[] = {
 	  "overwrite a file system or something else that is not a cache's" },
 	{ "metadata-version", 0, "1|2", take_version, 0,
 	  "accepted and ignored, as there is one format here" },
+	{ "exports", 0, NULL, take_flag, AT(exports), "exports are meant, not metadata" },
 	{ "json", 0, NULL, take_flag, AT(json), "print one JSON object" },
 	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing but errors" },
 	{ NULL, 0, NULL, NULL, 0, NULL },
 };
 
+static int parse_exports(struct restore *r, int argc, char **argv)
+{
+	if (r->input || r->output || r->origin_sectors || r->unclean || r->without_hints ||
+	    r->incomplete || r->force)
+		return wrong_usage("expected -i FILE and -o DEVICE; for exports, none of the options of "
+				   "metadata");
+	return argc > optind ? one_operand("VG/LV or device", &r->exported, argc, argv) : 0;
+}
+
 static int parse(struct restore *r, int argc, char **argv)
 {
 	int code = parse_options(options, r, argc, argv);
 
+	if (!code && !r->input && !r->output && !called_by_old_name())
+		r->exports = true;
+	if (!code && r->exports)
+		return parse_exports(r, argc, argv);
 	if (!code)
 		code = no_operand(argc, argv);
 	if (!code && (!r->input || !r->output))
@@ -296,6 +318,15 @@ static int restore(struct restore *r)
 	return code;
 }
 
+static int exports(const struct restore *r)
+{
+	const struct restore_exports request = {
+		.what = r->exported, .json = r->json, .quiet = r->quiet,
+	};
+
+	return restore_exports(&request);
+}
+
 static int run_restore(int argc, char **argv)
 {
 	struct restore *r = calloc(1, sizeof(*r));
@@ -308,7 +339,7 @@ static int run_restore(int argc, char **argv)
 	r->image.device.fd = -1;
 	code = parse(r, argc, argv);
 	if (!code)
-		code = restore(r);
+		code = r->exports ? exports(r) : restore(r);
 	release(r->stock.chunks, r->stock.nr_chunks, sizeof(*r->stock.chunks));
 	image_close(&r->image);
 	free(r);
@@ -317,7 +348,7 @@ static int run_restore(int argc, char **argv)
 
 const struct command command_restore = {
 	.name = "restore",
-	.summary = "makes the metadata of a cache from XML",
+	.summary = "makes the metadata of a cache from XML; or exports again",
 	.help = help,
 	.options = options,
 	.after_options = after_options,

@@ -37,6 +37,8 @@ struct restore {
 	bool force;
 	bool quiet;
 	bool json;
+	bool exports;		/* is not about metadata at all: see export/restore-exports.h */
+	const char *exported;	/* which one, NULL: all */
 
 	struct target target;
 	struct stock stock;

@@ -131,8 +131,8 @@ static void wait_for(struct restoring *r, const struct backstore *b, const struc
 static void do_all(struct restoring *r)
 {
 	const struct backstore *b;
-	const struct target *t;
 	const struct lun *l;
+	struct target *t;
 	dev_t number;
 	size_t i;
 
@@ -142,6 +142,9 @@ static void do_all(struct restoring *r)
 		t = state_target(&r->saved, l->fabric, l->wwn);
 		if (!b || !t || !is_wanted(r, b))
 			continue;
+		/* what had to be made at that time; now it may be somebody else's */
+		names_free(&t->made_hosts);
+		names_free(&t->made_ports);
 		if (backing_number(b->device, &number))
 			make(r, b, t, l);
 		else
