@@ -10,6 +10,7 @@
 #include "../options.h"
 #include "../output.h"
 #include "request.h"
+#include "restore-state.h"
 
 static const char help[] =
 	"usage: larder export VG/LV | DEVICE --fabric FABRIC [OPTION...]\n"
@@ -130,6 +131,8 @@ static int export(struct export_request *r)
 	if (code)
 		return code;
 	e.announce = announce;
+	/* with a serial number of one's own, there may be some of an earlier time */
+	e.before_luns = restore_reservations;
 	e.context = r;
 	code = request_records(r, &e, &b, &t, &l);
 	if (!code)

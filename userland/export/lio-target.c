@@ -203,10 +203,13 @@ static void make_group(struct journal *j, const struct lun *l, const char *backs
 	journal_make(j, path);
 	configfs_path(attribute, "%s/tg_pt_gp_id", path);
 	journal_write(j, attribute, "%u", number);
-	if (!l->alua_state)
-		return;
-	configfs_path(attribute, "%s/alua_access_state", path);
-	journal_write(j, attribute, "%u", l->alua_state);
+	if (l->alua_state) {
+		configfs_path(attribute, "%s/alua_access_state", path);
+		journal_write(j, attribute, "%u", l->alua_state);
+	}
+	/* of changes from now on: what it wrote before a restart is still to be read */
+	configfs_path(attribute, "%s/alua_write_metadata", path);
+	journal_write(j, attribute, "1");
 }
 
 /* --- the LUN --- */

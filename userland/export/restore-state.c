@@ -112,6 +112,5 @@ void restore_group(struct configfs *c, const struct backstore *b, const struct l
 		complain("%s is not what the kernel writes: the state of %s is not restored",
 			 place, l->alua_group);
 	}
-	set(c, group, "alua_write_metadata", 1);
 	free(text);
 }

@@ -16,9 +16,9 @@
 int restore_reservations(struct journal *j, const struct backstore *b, const char *path);
 
 /*
- * The group of a LUN gets the state that alua/tpgs_SERIAL/GROUP says, and has the
- * kernel write further changes there.  path: of its backstore.  A state that
- * cannot be set is told, and no error: RTPG says what is so.
+ * The group of a LUN gets the state that alua/tpgs_SERIAL/GROUP says, where the
+ * kernel writes each change.  path: of its backstore.  A state that cannot be set
+ * is told, and no error: RTPG says what is so.
  */
 void restore_group(struct configfs *c, const struct backstore *b, const struct lun *l,
 		   const char *path);
