@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "../larder.h"
-#include "../program.h"
 #include "restore-state.h"
 #include "save-file.h"
 
@@ -26,7 +25,7 @@ static void find_place(struct configfs *c, char place[PLACE_MAX], const char *wh
 	*place = '\0';
 	lio_dbroot(c, root, sizeof(root));
 	if (*root == '/' && uuid_valid(serial) && (!*name || configfs_name_valid(name)))
-		snprintf(place, PLACE_MAX, LARDER_ROOT "%s/%s%s%s%s", root, what, serial,
+		snprintf(place, PLACE_MAX, "%s/%s%s%s%s", root, what, serial,
 			 *name ? "/" : "", name);
 }
 
