@@ -248,7 +248,7 @@ static int remove_hba(struct configfs *c, bool dry_run, const char *hba)
 	return code;
 }
 
-/* Whoever was killed may have left one without anything in it. */
+/* Whoever was killed, or could not remove it, has left one without anything in it. */
 static int remove_empty(struct configfs *c)
 {
 	char path[CONFIGFS_PATH_MAX];
@@ -281,10 +281,9 @@ int lio_remove_backstore(struct configfs *c, bool dry_run, const struct backstor
 			code = remove_directory(c, dry_run, found.path);
 		configfs_path(hba, "%.*s", (int)(strrchr(found.path, '/') - found.path),
 			      found.path);
-		if (!code)
-			code = remove_hba(c, dry_run, hba);
+		return code ? code : remove_hba(c, dry_run, hba);
 	}
-	if (!code && b->incomplete && !dry_run)
+	if (!dry_run && configfs_kind(c, "target/core") == CONFIGFS_DIRECTORY)
 		code = remove_empty(c);
 	return code;
 }

@@ -180,6 +180,11 @@ static int choose_backstore(const struct export_request *r, struct exporting *e,
 	if (code)
 		return code;
 	known = state_backstore_of(&e->state, backing.number, backing.device);
+	if (known && known->nvmet != fabric_is_nvmet(r->fabric)) {
+		complain("%s is exported by %s already: reservations of the one would not hold for the other",
+			 known->device, known->nvmet ? "nvmet" : "LIO");
+		return EXIT_NOT_OURS;
+	}
 	if (known && (r->serial || r->attributes.nr || r->readonly != known->readonly)) {
 		complain("%s is exported already: serial number, attributes and --readonly cannot be others",
 			 known->device);
