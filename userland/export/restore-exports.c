@@ -66,7 +66,7 @@ static void tell(struct restoring *r, const struct backstore *b, const struct lu
 		add_number(o, "lun", l->lun);
 		add_string(o, "state", state);
 		json_object_array_add(r->array, o);
-	} else if (!r->request->quiet || !strcmp(state, "missing")) {
+	} else if (!r->request->quiet) {
 		printf("%s: %s %s %s %u: %s\n", b->device, l->fabric->name, l->wwn,
 		       fabric_is_nvmet(l->fabric) ? "namespace" : "LUN", l->lun, state);
 	}
