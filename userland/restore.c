@@ -75,8 +75,8 @@ static int parse_exports(struct restore *r, int argc, char **argv)
 {
 	if (r->input || r->output || r->origin_sectors || r->unclean || r->without_hints ||
 	    r->incomplete || r->force)
-		return wrong_usage("expected -i FILE and -o DEVICE; for exports, none of the options of "
-				   "metadata");
+		return wrong_usage("expected -i FILE and -o DEVICE; exports have none of the "
+				   "options of metadata");
 	return argc > optind ? one_operand("VG/LV or device", &r->exported, argc, argv) : 0;
 }
 

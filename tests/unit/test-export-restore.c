@@ -36,11 +36,16 @@ bool parse_size(const char *text, unsigned long long *sectors)
 static int do_save(const char *targetcli)
 {
 	/* getopt() keeps a pointer into them from call to call */
-	static char name[] = "save", quiet[] = "-q", option[] = "--targetcli", file[256];
+	static char word[4][256];
 	static char *argv[5];
+	int i;
 
-	snprintf(file, sizeof(file), "%s", targetcli ? targetcli : "");
-	memcpy(argv, (char *[]){ name, quiet, targetcli ? option : NULL, file, NULL }, sizeof(argv));
+	snprintf(word[0], sizeof(word[0]), "save");
+	snprintf(word[1], sizeof(word[1]), "-q");
+	snprintf(word[2], sizeof(word[2]), "--targetcli");
+	snprintf(word[3], sizeof(word[3]), "%s", targetcli ? targetcli : "");
+	for (i = 0; i < 4; i++)
+		argv[i] = i < 2 || targetcli ? word[i] : NULL;
 	return command_save.run(targetcli ? 4 : 2, argv);
 }
 

@@ -79,7 +79,7 @@ static void test_splice_adds(void)
 {
 	static const char *const texts[] = {
 		"{}", "{\n}\n", "{ \"targets\" : [ ] }", "{\"storage_objects\":[\n  ]}",
-		"{\"a\":1}", "\n{\"x\":{\"targets\":[1]},\"targets\":[]}  \n",
+		"{\"a\":1}", "\n{\"x\":{\"targets\":[1]},\"targets\":[]}\t\n",
 	};
 	size_t i, found;
 
@@ -100,15 +100,18 @@ static void test_splice_adds(void)
 /* With everything that a tool which writes text by itself could get wrong. */
 static const char strange[] =
 	"{\n \"fabric_modules\" :[ {\"name\":\"iscsi\", \"discovery_password\":\"a\\\"b}]\"}],\n"
-	"\t\"storage_objects\": [ {\"name\":\"theirs\",\"plugin\":\"fileio\",\"size\":1e3, \"x\":1.50},\n"
-	"   {\"plugin\":\"block\",\"name\":\"mine\",\"old\":true} , {\"name\":\"mine\",\"plugin\":\"pscsi\"}\n ],"
-	"\"targets\":[{\"wwn\":\"iqn.theirs\",\"fabric\":\"iscsi\",\"\\u0061\":\"\\/\"},null , 7]\n}\n\n";
+	"\t\"storage_objects\": [ {\"name\":\"theirs\",\"plugin\":\"fileio\",\"size\":1e3,"
+	" \"x\":1.50},\n   {\"plugin\":\"block\",\"name\":\"mine\",\"old\":true} ,"
+	" {\"name\":\"mine\",\"plugin\":\"pscsi\"}\n ],"
+	"\"targets\":[{\"wwn\":\"iqn.theirs\",\"fabric\":\"iscsi\",\"\\u0061\":\"\\/\"},"
+	"null , 7]\n}\n\n";
 
 static void test_splice_keeps(void)
 {
 	static const char *const kept[] = {
 		"{\n \"fabric_modules\" :[ {\"name\":\"iscsi\", \"discovery_password\":\"a\\\"b}]\"}],\n"
-		"\t\"storage_objects\": [ {\"name\":\"theirs\",\"plugin\":\"fileio\",\"size\":1e3, \"x\":1.50},\n   {",
+		"\t\"storage_objects\": [ {\"name\":\"theirs\",\"plugin\":\"fileio\",\"size\":1e3,"
+		" \"x\":1.50},\n   {",
 		" , {\"name\":\"mine\",\"plugin\":\"pscsi\"}\n ],\"targets\":[{\"wwn\":\"iqn.theirs\","
 		"\"fabric\":\"iscsi\",\"\\u0061\":\"\\/\"},null , 7,\n", "\n}\n\n",
 	};
@@ -140,14 +143,15 @@ static void test_splice_removes(void)
 	free(with);
 	free(without);
 	/* of the same name, but not put there by us */
-	without = splice("{\"storage_objects\":[{\"plugin\":\"block\",\"name\":\"mine\"}]}", nothing,
-			 NULL);
+	without = splice("{\"storage_objects\":[{\"plugin\":\"block\",\"name\":\"mine\"}]}",
+			 nothing, NULL);
 	check_element(without, "storage_objects", "name", "mine", 1);
 	free(without);
 	/* the first of several, the last, all */
-	with = splice("{\"larder\":{\"targets\":[{\"fabric\":\"f\",\"wwn\":\"1\"},{\"fabric\":\"f\","
-		      "\"wwn\":\"3\"}]},\"targets\":[{\"fabric\":\"f\",\"wwn\":\"1\"},{\"fabric\":\"f\","
-		      "\"wwn\":\"2\"}, {\"wwn\":\"3\",\"fabric\":\"f\"}]}", nothing, NULL);
+	with = splice("{\"larder\":{\"targets\":[{\"fabric\":\"f\",\"wwn\":\"1\"},"
+		      "{\"fabric\":\"f\",\"wwn\":\"3\"}]},\"targets\":[{\"fabric\":\"f\",\"wwn\":\"1\"},"
+		      "{\"fabric\":\"f\",\"wwn\":\"2\"}, {\"wwn\":\"3\",\"fabric\":\"f\"}]}",
+		      nothing, NULL);
 	CHECK(strstr(with, "\"targets\":[{\"fabric\":\"f\",\"wwn\":\"2\"}]"));
 	free(with);
 }
@@ -204,7 +208,8 @@ static void test_reservations(void)
 	t = (struct taken) { .answer = 5 };
 	CHECK_EQUAL(aptpl_parse(aptpl, take, &t, &why), 5);
 	CHECK_EQUAL(t.nr, 1);
-	CHECK(!strncmp(t.last, "initiator_fabric=iSCSI,initiator_node=iqn.1993-08.org.debian:01:a,", 65));
+	CHECK(!strncmp(t.last, "initiator_fabric=iSCSI,initiator_node=iqn.1993-08.org.debian:01:a",
+		       64));
 	t = (struct taken) { .answer = 0 };
 	CHECK_EQUAL(aptpl_parse("No Registrations or Reservations\n", take, &t, &why), 0);
 	CHECK_EQUAL(aptpl_parse("", take, &t, &why), 0);
@@ -231,7 +236,8 @@ static void test_reservations_damaged(void)
 		CHECK_SAY(aptpl_parse(texts[i], take, &t, &why) == -1, "taken: %s", texts[i]);
 		CHECK(why);
 	}
-	snprintf(longer, sizeof(longer), "PR_REG_START: 0\ninitiator_node=%05000d\nPR_REG_END: 0\n", 1);
+	snprintf(longer, sizeof(longer), "PR_REG_START: 0\ninitiator_node=%05000d\nPR_REG_END: 0\n",
+		 1);
 	CHECK_EQUAL(aptpl_parse(longer, take, &t, &why), -1);
 	CHECK_EQUAL(t.nr, 0);
 }
@@ -240,15 +246,16 @@ static void test_group_state(void)
 {
 	unsigned int state = 9, status = 9;
 
-	CHECK(alua_parse("tg_pt_gp_id=16\nalua_access_state=0x02\nalua_access_status=0x01\n", &state,
-			 &status));
+	CHECK(alua_parse("tg_pt_gp_id=16\nalua_access_state=0x02\nalua_access_status=0x01\n",
+			 &state, &status));
 	CHECK_EQUAL(state, 2);
 	CHECK_EQUAL(status, 1);
 	CHECK(!alua_parse("", &state, &status));
 	CHECK(!alua_parse("alua_access_state=0x02\n", &state, &status));
 	CHECK(!alua_parse("alua_access_state=2\nalua_access_status=0x01\n", &state, &status));
 	CHECK(!alua_parse("alua_access_state=0x02z\nalua_access_status=0x01\n", &state, &status));
-	CHECK(!alua_parse("alua_access_state=0xfffffffff2\nalua_access_status=0x01\n", &state, &status));
+	CHECK(!alua_parse("alua_access_state=0xfffffffff2\nalua_access_status=0x01\n", &state,
+			  &status));
 	CHECK(!alua_parse("xalua_access_state=0x02\nalua_access_status=0x01\n", &state, &status));
 }
 

@@ -57,8 +57,8 @@ int guard_exported(const char *device, bool unexport, bool quiet)
 	if (!export_holder(device, who, sizeof(who)))
 		return 0;
 	if (!unexport) {
-		complain("%s is exported: %s. Initiators would not hear of the change: take that away "
-			 "first, or give --unexport, which ends their sessions", device, who);
+		complain("%s is exported: %s. Initiators would not hear of the change: take that "
+			 "away first, or give --unexport, which ends their sessions", device, who);
 		return EXIT_NOT_OURS;
 	}
 	code = remove_ours(device, quiet);

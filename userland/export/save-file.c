@@ -37,7 +37,7 @@ static const char *judge(const struct stat *st)
 {
 	if (st->st_uid && st->st_uid != geteuid())
 		return "it belongs to another user";
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
+	if (st->st_mode & 0022)
 		return "others can write to it";
 	return NULL;
 }
@@ -154,7 +154,8 @@ static int replace_in(const struct place *place, const char *text, size_t length
 	if (snprintf(scratch, sizeof(scratch), ".%s.larder", place->name) >= (int)sizeof(scratch))
 		return tell(place->path, strerror(ENAMETOOLONG), EXIT_NO_OUTPUT);
 	unlinkat(place->dir, scratch, 0);	/* what a power cut has left */
-	fd = openat(place->dir, scratch, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(place->dir, scratch, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return tell(place->path, strerror(errno), EXIT_NO_OUTPUT);
 	done = write_all(fd, text, length) && !fsync(fd);

@@ -223,7 +223,8 @@ static const char *put_list(struct splice *s, const struct list_kind *kind, cons
 /* What is ours, by name. */
 static struct json_object *make_mark(struct json_object *ours)
 {
-	struct json_object *mark = json_object_new_object(), *names, *list, *name;
+	struct json_object *mark = json_object_new_object(), *names, *list, *name, *element;
+	const char *text;
 	unsigned int i, k;
 	size_t at;
 
@@ -232,10 +233,12 @@ static struct json_object *make_mark(struct json_object *ours)
 		names = json_object_new_array();
 		for (at = 0; list && at < json_object_array_length(list); at++) {
 			name = json_object_new_object();
-			for (k = 0; k < 2; k++)
-				json_object_object_add(name, kinds[i].key[k], json_object_new_string(
-					text_of(json_object_array_get_idx(list, at),
-						kinds[i].key[k])));
+			element = json_object_array_get_idx(list, at);
+			for (k = 0; k < 2; k++) {
+				text = text_of(element, kinds[i].key[k]);
+				json_object_object_add(name, kinds[i].key[k],
+						       json_object_new_string(text));
+			}
 			json_object_array_add(names, name);
 		}
 		json_object_object_add(mark, kinds[i].name, names);
@@ -343,7 +346,7 @@ static const char *judge(const char *text, struct json_object *whole)
 		find_member(text, name, &nr);
 		if (nr > 1)
 			return "it has one of its lists twice";
-		if (there != (nr == 1))
+		if (there == !nr)
 			return "the name of one of its lists is spelled with escapes";
 		if (there && i < NR_KINDS && !json_object_is_type(list, json_type_array))
 			return "\"storage_objects\" or \"targets\" is no list";
