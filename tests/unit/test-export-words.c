@@ -12,7 +12,6 @@
 #include "tools/fake-configfs.h"
 #include "unit.h"
 
-/* The end of a test's program runs without a host. */
 static void test_names(void)
 {
 	static const char *const bad[] = { "", ".", "..", "a/b", "a b", "a\nb", "\x7f", "/" };
@@ -80,7 +79,8 @@ static void test_wwns(void)
 		{ WWN_EUI64, "00112233445566", NULL },
 		{ WWN_NQN, "nqn.2014-08.org.Example:Store", "nqn.2014-08.org.Example:Store" },
 		{ WWN_NQN, "iqn.2014-08.org.example:store", NULL },
-		{ WWN_NQN, "nqn.2014-08.org.nvmexpress:uuid:1-2", "nqn.2014-08.org.nvmexpress:uuid:1-2" },
+		{ WWN_NQN, "nqn.2014-08.org.nvmexpress:uuid:1-2",
+		  "nqn.2014-08.org.nvmexpress:uuid:1-2" },
 		{ WWN_NONE, "x", NULL },
 	};
 	char wwn[WWN_MAX], made[WWN_MAX];
@@ -177,7 +177,7 @@ static void test_chap(void)
 	struct chap chap;
 
 	host_begin();
-	write_file(CHAP_FILE, "# comment\n userid = me \npassword\thidden word\n\n", 0600);
+	write_file(CHAP_FILE, "# comment\n userid = me\t\npassword\thidden word\n\n", 0600);
 	CHECK(!chap_read(&chap, CHAP_FILE, false));
 	CHECK(!strcmp(chap.userid, "me") && !strcmp(chap.password, "hidden word"));
 	CHECK(!chap_empty(&chap));

@@ -12,7 +12,7 @@
 #define DEVICE_MAX	256	/* with the end; the kernel's limit is 512 */
 
 struct backing {
-	char device[DEVICE_MAX];	/* a stable name: /dev/VG/LV, /dev/mapper/x, /dev/disk/by-id/x */
+	char device[DEVICE_MAX];	/* a stable name: /dev/VG/LV, /dev/mapper/x, ... */
 	dev_t number;
 	uint64_t bytes;
 	bool read_only;

@@ -243,7 +243,7 @@ int configfs_open(struct configfs *c)
 	program_free(&p);
 	if (configfs_try(c))
 		return 0;
-	complain("there is no configfs at %s: modprobe configfs, mount -t configfs configfs %s",
+	complain("there is no configfs at %s: modprobe configfs, mount -t configfs none %s",
 		 CONFIGFS_ROOT, CONFIGFS_ROOT);
 	return EXIT_NO_SERVICE;
 }

@@ -25,7 +25,8 @@ static const char after_options[] =
 	"larder save writes down what is exported, so that it is again after a restart of the system.\n"
 	"Exit code: 0 done, 1 the kernel refused (what was made is gone again), 64 wrong usage, 65 the\n"
 	"device is in use or exported already, or a file is not what it should be, 66 no such device,\n"
-	"69 the kernel lacks the fabric, 75 interrupted, 77 no permission. More in larder-export(8).\n";
+	"69 the kernel lacks the fabric, 75 interrupted, 77 no permission.\n"
+	"More in larder-export(8).\n";
 
 static int take_name(const struct tool_option *option, void *member, const char *text)
 {

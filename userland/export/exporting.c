@@ -45,7 +45,7 @@ static int save(const struct exporting *e)
 
 /* --- removing --- */
 
-/* Ports and hosts of a target that is gone, which others of ours still use, are theirs to remove. */
+/* Ports and hosts that others of ours still use are theirs to remove from now on. */
 static void hand_over(struct exporting *e, const struct target *gone)
 {
 	char path[CONFIGFS_PATH_MAX];

@@ -21,7 +21,7 @@ struct exporting {
 	struct state state;
 	int lock;			/* one command at a time changes exports */
 	bool dry_run;
-	before_luns_fn before_luns;	/* see lio_make_backstore(); NULL, unless the caller sets it */
+	before_luns_fn before_luns;	/* see lio_make_backstore(); NULL, or the caller's */
 	/*
 	 * Of export_make(), when all is made and recorded: says so.  What it returns is
 	 * an exit code; if it is not 0, all is taken away again.  NULL, or the caller's.

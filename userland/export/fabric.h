@@ -42,7 +42,7 @@ struct fabric {
 	bool acl_switches;		/* attrib/generate_node_acls and so on */
 	const char *trtype;		/* of nvmet */
 	unsigned int port;		/* where it is without a port in --portal */
-	const char *hint;		/* where the WWN of this host's port is found; NULL: made up */
+	const char *hint;		/* where this host's WWN is found; NULL: it is made up */
 };
 
 const struct fabric *fabric_find(const char *name);

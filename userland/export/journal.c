@@ -146,7 +146,7 @@ static bool may_step(struct journal *j)
 }
 
 /* Before the step is made: without memory for its undo, it is not made at all. */
-static bool note_step(struct journal *j, enum undo undo, const char *path, const char *back)
+static bool note_step(struct journal *j, enum undo how, const char *path, const char *back)
 {
 	struct journal_step *step;
 
@@ -158,7 +158,7 @@ static bool note_step(struct journal *j, enum undo undo, const char *path, const
 		j->room = 2 * j->room + 32;
 	}
 	step = &j->step[j->nr];
-	step->undo = undo;
+	step->undo = how;
 	step->path = strdup(path);
 	step->back = strdup(back);
 	if (step->path && step->back) {

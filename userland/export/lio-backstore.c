@@ -177,8 +177,8 @@ static bool clashes(void *context, const struct lio_backstore *other)
 		complain("%s: there is a storage object of this name already, for %s", c->b->name,
 			 *other->device ? other->device : "no device");
 	else if (*other->serial && lio_same_naa(other->serial, c->b->serial))
-		complain("%s has the serial number %s, which makes the same NAA name: initiators would take "
-			 "both for one device", other->path, other->serial);
+		complain("%s has the serial number %s, which makes the same NAA name: initiators "
+			 "would take both for one device", other->path, other->serial);
 	else
 		return false;
 	c->found = true;
@@ -216,7 +216,7 @@ int lio_make_backstore(struct journal *j, const struct backstore *b, const struc
 	return j->code;
 }
 
-/* Groups of ports that are ours, or somebody else's: those that the backstore did not begin with. */
+/* All groups of ports but the one that the backstore began with. */
 static int remove_groups(struct configfs *c, bool dry_run, const char *place)
 {
 	char path[CONFIGFS_PATH_MAX];

@@ -40,8 +40,7 @@ static void read_backstore(struct configfs *c, struct lio_backstore *b)
 		snprintf(b->serial, sizeof(b->serial), "%.250s", text + strlen(before));
 }
 
-static bool visit_hba(struct configfs *c, const char *hba,
-		      bool (*visit)(void *context, const struct lio_backstore *b), void *context)
+static bool visit_hba(struct configfs *c, const char *hba, visit_backstore_fn visit, void *context)
 {
 	char path[CONFIGFS_PATH_MAX];
 	const char *underscore = strrchr(hba, '_');
@@ -66,8 +65,7 @@ static bool visit_hba(struct configfs *c, const char *hba,
 	return ended;
 }
 
-bool lio_backstores_visit(struct configfs *c, bool (*visit)(void *context,
-			  const struct lio_backstore *b), void *context)
+bool lio_backstores_visit(struct configfs *c, visit_backstore_fn visit, void *context)
 {
 	struct names hbas;
 	bool ended = false;

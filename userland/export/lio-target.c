@@ -3,6 +3,7 @@
  * Makes and removes targets of LIO, and the LUNs in them.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lio.h"
@@ -181,11 +182,12 @@ static unsigned int free_group(struct configfs *c, const char *backstore)
 	configfs_path(path, "%s/alua", backstore);
 	configfs_list(c, path, &groups);
 	for (i = 0; i < groups.nr; i++) {
-		unsigned int id = 0;
+		unsigned int id;
 
 		configfs_path(path, "%s/alua/%s/tg_pt_gp_id", backstore, groups.name[i]);
 		configfs_text(c, path, text, sizeof(text));
-		if (sscanf(text, "%u", &id) == 1 && id >= number)
+		id = (unsigned int)strtoul(text, NULL, 10);
+		if (id >= number)
 			number = id + 1;
 	}
 	names_free(&groups);

@@ -30,8 +30,8 @@ struct lio_backstore {
 };
 
 /* Calls visit for each; one that returns true ends it. */
-bool lio_backstores_visit(struct configfs *c, bool (*visit)(void *context,
-			  const struct lio_backstore *b), void *context);
+typedef bool (*visit_backstore_fn)(void *context, const struct lio_backstore *b);
+bool lio_backstores_visit(struct configfs *c, visit_backstore_fn visit, void *context);
 /* By its name and serial number (or device, without one); false: it is not there. */
 bool lio_find_backstore(struct configfs *c, const struct backstore *b,
 			struct lio_backstore *found);
@@ -77,7 +77,7 @@ struct seen_lun {
 	char serial[256];
 	dev_t number;
 	bool enabled;
-	unsigned int sessions;		/* initiators that are logged in, where the fabric says so */
+	unsigned int sessions;		/* logged in, where the fabric says so */
 };
 
 void lio_luns_visit(struct configfs *c, void (*visit)(void *context, const struct seen_lun *l),

@@ -151,6 +151,12 @@ static bool name_taken(void *context, const struct lio_backstore *b)
 	return !strcmp(b->name, context);
 }
 
+static bool name_is_used(struct exporting *e, char *name)
+{
+	return state_backstore(&e->state, name) ||
+	       lio_backstores_visit(&e->configfs, name_taken, name);
+}
+
 /* Of the device's name, as rtslib's users would call it; one that nobody has. */
 static void choose_name(struct exporting *e, const char *device, char name[BACKSTORE_MAX])
 {
@@ -165,8 +171,7 @@ static void choose_name(struct exporting *e, const char *device, char name[BACKS
 	if (*base == '.' || *base == '-')
 		*base = '_';
 	snprintf(name, BACKSTORE_MAX, "%s", base);
-	for (i = 2; state_backstore(&e->state, name) ||
-		    lio_backstores_visit(&e->configfs, name_taken, name); i++)
+	for (i = 2; name_is_used(e, name); i++)
 		snprintf(name, BACKSTORE_MAX, "%s-%u", base, i);
 }
 

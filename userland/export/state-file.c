@@ -134,7 +134,8 @@ static bool take_wwn(const struct fabric *f, struct json_object *o, char wwn[WWN
 
 static bool take_target(struct state *s, struct json_object *o)
 {
-	struct target t = { .fabric = take_fabric(o), .any_initiator = take_bool(o, "any_initiator"),
+	struct target t = { .fabric = take_fabric(o),
+			    .any_initiator = take_bool(o, "any_initiator"),
 			    .incomplete = take_bool(o, "incomplete") };
 	char portal[PORTAL_MAX];
 	const char *why;

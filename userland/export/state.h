@@ -42,7 +42,7 @@
 struct backstore {
 	char name[BACKSTORE_MAX];	/* unique; of the directory below core/iblock_N/ */
 	char device[DEVICE_MAX];	/* its stable name */
-	char serial[UUID_MAX];		/* VPD page 80h; the NAA name and nvmet's UUID are made of it */
+	char serial[UUID_MAX];		/* VPD page 80h; NAA name and nvmet's UUID come of it */
 	bool nvmet;			/* has no object of LIO: its namespaces are all of it */
 	bool readonly;
 	struct names attributes;	/* "KEY=N", as given with --attribute */

@@ -360,8 +360,10 @@ static int write_value(const char *path, const char *value)
 {
 	char text[512];
 	struct node *n = find(path);
-	int rc = n ? n->kind == CONFIGFS_ATTRIBUTE ? judge_write(n, path, value) : -EISDIR : -ENOENT;
+	int rc = n ? -EISDIR : -ENOENT;
 
+	if (n && n->kind == CONFIGFS_ATTRIBUTE)
+		rc = judge_write(n, path, value);
 	if (rc)
 		return rc;
 	snprintf(text, sizeof(text), "%s%.450s", strcmp(n->name, "vpd_unit_serial") ? "" :
