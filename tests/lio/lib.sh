@@ -23,12 +23,13 @@ skip() {
 	exit 77
 }
 
-# tree: every directory and link that somebody has made there; not what the kernel makes by itself.
+# tree: every directory and link that somebody has made there; not what the kernel makes by itself. What a link to
+# a storage object is called means nothing to anybody.
 tree() {
 	local top
 	for top in $target $nvmet; do
 		[[ ! -d $top ]] || find "$top" -mindepth 2 \( -type d -o -type l \) -printf '%p %l\n'
-	done | sed 's/ $//' | grep -vE "^$target/(core/alua|[a-z_]+/discovery_auth)|^$nvmet/(hosts|ports|subsystems|discovery_nqn)\$" |
+	done | sed -E 's/ $//; s#/lun_([0-9]+)/[^/ ]+ #/lun_\1/LINK #' | grep -vE "^$target/(core/alua|[a-z_]+/discovery_auth)|^$nvmet/(hosts|ports|subsystems|discovery_nqn)\$" |
 		sort
 }
 
