@@ -474,6 +474,25 @@ static void test_restores(void)
 	}
 }
 
+/* targetctl clear: what is recorded is not there, and must not be in the way. */
+static void test_cleared_by_others(void)
+{
+	size_t i;
+
+	for (i = 0; i < NR_KINDS; i++) {
+		host_begin();
+		CHECK(!do_export(kinds[i].words));
+		fake_end();
+		fake_begin();
+		CHECK_SAY(!do_export(kinds[i].words), "%s: %s", kinds[i].words[1], words_said());
+		CHECK(fake_has(kinds[i].there));
+		CHECK_EQUAL(recorded_luns(), 1);
+		CHECK(!do_unexport(NULL));
+		CHECK_EQUAL(recorded_luns(), 0);
+		host_end();
+	}
+}
+
 static void test_holder(void)
 {
 	char who[256];
@@ -503,6 +522,7 @@ static const struct unit_test tests[] = {
 	{ "stranger-in-target", test_stranger_in_target },
 	{ "adopts", test_adopts },
 	{ "restores", test_restores },
+	{ "cleared-by-others", test_cleared_by_others },
 	{ "holder", test_holder },
 };
 

@@ -175,6 +175,33 @@ static void choose_name(struct exporting *e, const char *device, char name[BACKS
 		snprintf(name, BACKSTORE_MAX, "%s-%u", base, i);
 }
 
+static bool is_gone(struct exporting *e, const struct lun *l)
+{
+	const struct backstore *b = state_backstore(&e->state, l->backstore);
+	const struct target *t = state_target(&e->state, l->fabric, l->wwn);
+	struct lio_backstore found;
+
+	if (fabric_is_nvmet(l->fabric))
+		return !nvmet_target_exists(&e->configfs, t);
+	return !lio_target_exists(&e->configfs, t) && !lio_find_backstore(&e->configfs, b, &found);
+}
+
+/* Somebody else (targetctl clear) has taken away what is recorded: the device is as if new. */
+static int forget_gone(struct exporting *e, const struct backing *backing)
+{
+	const struct backstore *b;
+	int code = 0;
+	size_t i;
+
+	for (i = e->state.luns; i-- > 0 && !code && !e->dry_run;) {
+		b = state_backstore_of(&e->state, backing->number, backing->device);
+		if (b && !strcmp(b->name, e->state.lun[i].backstore) &&
+		    is_gone(e, &e->state.lun[i]))
+			code = export_remove(e, &e->state.lun[i], false);
+	}
+	return code;
+}
+
 static int choose_backstore(const struct export_request *r, struct exporting *e,
 			    struct backstore *b)
 {
@@ -182,6 +209,8 @@ static int choose_backstore(const struct export_request *r, struct exporting *e,
 	struct backing backing;
 	int code = backing_find(&backing, r->what);
 
+	if (!code)
+		code = forget_gone(e, &backing);
 	if (code)
 		return code;
 	known = state_backstore_of(&e->state, backing.number, backing.device);
