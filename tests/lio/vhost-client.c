@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A virtual machine's side of a LUN that vhost-scsi exports, without a virtual machine: sets up a virtqueue
- * in memory of its own, hands it to /dev/vhost-scsi as if it were a guest's, and sends SCSI commands to
- * LUN 0.
+ * A virtual machine's side of a LUN that vhost-scsi exports, without a virtual machine: sets up a
+ * virtqueue in memory of its own, hands it to /dev/vhost-scsi as if it were a guest's, and sends
+ * SCSI commands to LUN 0.
  *
  * usage: vhost-client WWN TPGT inquiry                      vendor, product and revision on stdout
  *        vhost-client WWN TPGT read START BLOCKS            blocks of 512 bytes to stdout
@@ -45,9 +45,9 @@ struct queue {
 /* What the kernel reads and writes, in one piece: addresses in it are the same to both. */
 struct shared {
 	uint8_t rings[QUEUES][RING_BYTES];
+	uint8_t data[BLOCKS_AT_ONCE * BLOCK];
 	struct virtio_scsi_cmd_req request;
-	struct virtio_scsi_cmd_resp response __attribute__((aligned(64)));
-	uint8_t data[BLOCKS_AT_ONCE * BLOCK] __attribute__((aligned(4096)));
+	struct virtio_scsi_cmd_resp response;
 };
 
 struct command {
@@ -82,7 +82,7 @@ static void describe(struct vring *ring, int index, void *address, uint32_t leng
 	ring->desc[index].next = index + 1;
 }
 
-/* The chain of one command: what the LUN reads goes before what it writes. Always from descriptor 0. */
+/* The chain of one command, from descriptor 0: what the LUN reads goes before what it writes. */
 static void queue_command(struct vring *ring, const struct command *command)
 {
 	int n = 0;
@@ -156,14 +156,16 @@ static int command_succeeds(const struct command *command)
 	if (!status)
 		return 1;
 	fprintf(stderr, "vhost-client: response %u, status %u, sense %02x/%02x/%02x\n",
-		shared->response.response, shared->response.status, sense[2], sense[12], sense[13]);
+		shared->response.response, shared->response.status, sense[2], sense[12],
+		sense[13]);
 	return 0;
 }
 
 static void set_up_memory(void)
 {
-	struct vhost_memory *memory = calloc(1, sizeof(*memory) + sizeof(struct vhost_memory_region));
+	struct vhost_memory *memory;
 
+	memory = calloc(1, sizeof(*memory) + sizeof(struct vhost_memory_region));
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (!memory || shared == MAP_FAILED)
@@ -236,8 +238,8 @@ static int inquiry(void)
 
 static int transfer_piece(int writing, uint32_t start, uint32_t blocks)
 {
-	uint8_t cdb[10] = { writing ? 0x2a : 0x28, 0, start >> 24, start >> 16, start >> 8, start, 0,
-			    blocks >> 8, blocks };
+	uint8_t cdb[10] = { writing ? 0x2a : 0x28, 0, start >> 24, start >> 16, start >> 8, start,
+			    0, blocks >> 8, blocks };
 	struct command command = { .cdb = cdb, .cdb_length = sizeof(cdb) };
 	uint32_t bytes = blocks * BLOCK;
 
@@ -275,7 +277,7 @@ int main(int argc, char **argv)
 
 	if (!(argc == 4 && !strcmp(what, "inquiry")) &&
 	    !(argc == 6 && (!strcmp(what, "read") || !strcmp(what, "write")))) {
-		fprintf(stderr, "usage: vhost-client WWN TPGT inquiry|read START BLOCKS|write START BLOCKS\n");
+		fputs("usage: vhost-client WWN TPGT inquiry|read|write [START BLOCKS]\n", stderr);
 		return 2;
 	}
 	portal_group = strtoul(argv[2], NULL, 0);
