@@ -40,6 +40,12 @@ is_unexported() {
 	[[ ! $left ]] || fail "$1: left in configfs: $(tr '\n' ' ' <<<"$left")"
 }
 
+# same_tree WHAT BEFORE
+same_tree() {
+	[[ $2 == "$(tree)" ]] ||
+		fail "$1: is not what it was: $(diff <(echo "$2") <(tree) | grep '^[<>]' | head -n 12 | tr '\n' ' ')"
+}
+
 # Whatever state somebody has left, from outside in.
 wipe_configfs() {
 	local file

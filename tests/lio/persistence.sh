@@ -25,7 +25,7 @@ test_save_and_restore() {
 	# Again: nothing happens.
 	before=$(tree)
 	l larder restore --exports
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 	login
 	unit=$(serial)
 	wait_until 30 luns_are 2 || fail "no disks"

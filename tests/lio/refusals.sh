@@ -67,7 +67,7 @@ test_refuses_twice() {
 	export_it --fabric loopback
 	before=$(tree)
 	refused "" larder export "$exported" --fabric loopback
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 	unexport_it
 	refused "" larder unexport "$exported"
 }
@@ -125,8 +125,8 @@ test_leaves_others_alone() {
 	export_it --fabric loopback
 	l larder save
 	l larder unexport --all
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 	l larder restore --exports
 	l larder unexport $exported
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 }

@@ -37,7 +37,7 @@ fail_each() {
 settled() {
 	# What cannot be told has been done all the same.
 	[[ $2 == 0 ]] || ! grep -q 'write([12],.*INJECTED' "$work/trace" || larder unexport "$exported" || true
-	[[ $2 != 0 ]] || { check "$1: configfs after success" "$whole" "$(tree)"; larder unexport "$exported"; }
+	[[ $2 != 0 ]] || { same_tree "$1: configfs after success" "$whole"; larder unexport "$exported"; }
 	is_unexported "$1 (exit code $2: $(tail -n 1 "$work/out"))"
 }
 
@@ -80,7 +80,7 @@ test_steps_second_fabric() {
 	first=$(tree)
 	settled() {
 		[[ $2 != 0 ]] || { larder unexport "$exported" && larder export "$exported" --fabric loopback --wwn "$(loop_wwn)"; }
-		check "$1: configfs" "$first" "$(tree)"
+		same_tree "$1: configfs" "$first"
 	}
 	loop_wwn() { sed -nE "s#^$target/loopback/([^/]+) *\$#\1#p" <<<"$first"; }
 	fail_each "second fabric" "${makers[*]}" larder export "$exported" --fabric vhost --wwn naa.5001405000000002

@@ -78,9 +78,9 @@ test_made_by_targetcli() {
 	l larder exports
 	[[ $(<"$work/out") == *$exported* ]] || fail "not listed: $(<"$work/out")"
 	l larder unexport --all
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --any-initiator
-	check "configfs" "$before" "$(tree)"
+	same_tree "configfs" "$before"
 	l targetctl clear
 }
 
