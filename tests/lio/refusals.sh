@@ -12,7 +12,7 @@ no_export() {
 test_refuses_mounted() {
 	make_cache
 	mkfs.ext4 -q "$exported"
-	"mount $e"xported /mnt
+	mount "$exported" /mnt
 	no_export "" "$exported" --fabric loopback
 	umount /mnt
 	export_it --fabric loopback

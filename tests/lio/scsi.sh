@@ -60,9 +60,9 @@ test_compare_and_write() {
 	dd if="$work/old" of="$lun" bs=512 seek=800 oflag=direct conv=notrunc status=none
 	cat "$work/old" "$work/new" >"$work/both"
 	l sg_compare_and_write --in="$work/both" --lba=800 --num=1 "$lun"
-	"dd if=$e"xported bs=512 skip=800 count=1 iflag=direct status=none | cmp - "$work/new" || fail "not written"
+	dd if="$exported" bs=512 skip=800 count=1 iflag=direct status=none | cmp - "$work/new" || fail "not written"
 	refused "" sg_compare_and_write --in="$work/both" --lba=800 --num=1 "$lun"
-	"dd if=$e"xported bs=512 skip=800 count=1 iflag=direct status=none | cmp - "$work/new" || fail "a miscompare wrote"
+	dd if="$exported" bs=512 skip=800 count=1 iflag=direct status=none | cmp - "$work/new" || fail "a miscompare wrote"
 }
 
 # Also onto the second half of the same chunk, and of another one.
@@ -106,7 +106,7 @@ test_write_same() {
 	check "before it" "5:100" "$(tags "$exported" 0 100)"
 	check "behind it" "5:100" "$(tags "$exported" 400 100)"
 	l sg_write_same --10 --lba=1000 --num=256 --xferlen=512 --in=/dev/zero "$lun"
-	"dd if=$e"xported bs=512 skip=1000 count=256 iflag=direct status=none | cmp -n 131072 - /dev/zero || fail "not zero"
+	dd if="$exported" bs=512 skip=1000 count=256 iflag=direct status=none | cmp -n 131072 - /dev/zero || fail "not zero"
 }
 
 # alua_state DISK: of the group that its LUN is in.

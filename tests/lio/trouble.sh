@@ -114,7 +114,7 @@ test_error_table() {
 	dmsetup load cache --table "$table"
 	dmsetup resume cache
 	judge "$lun" --expect-exact
-	"judge $e"xported --expect-exact
+	judge "$exported" --expect-exact
 }
 
 # Exports are taken away under work: commands end with an error, or have been done; nothing hangs.
