@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the PI suites share inside a guest: disks with protection information, caches on them, the exerciser.
+# Sourced by guest-*.sh after `set -euo pipefail`; brings tests/functional/lib.sh with it.
+# shellcheck shell=bash
+
+PI_DIR=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+# shellcheck source-path=SCRIPTDIR source=../functional/lib.sh
+. "$PI_DIR/../functional/lib.sh"
+
+# --- the suite ---
+
+begin_pi_suite() {
+	export TEST_SECONDS=${TEST_SECONDS:-900}
+	begin_suite
+	load_module pi-io
+}
+
+# lib.sh calls clean_up after each test: a load that a failed test has left goes before its devices.
+eval "$(declare -f clean_up | sed '1s/clean_up/clean_up_devices/')"
+before_clean_up() { :; }
+clean_up() {
+	[[ ! -s $work/load.pid ]] || kill -9 "$(<"$work/load.pid")" 2>/dev/null || true
+	rm -f "$work/load.pid"
+	before_clean_up
+	wait_until 20 clean_up_devices
+}
+
+# --- the exerciser ---
+
+# pi_try COMMAND...: its answer, whatever comes of it; the exit code says what did.
+pi_try() {
+	local fd code=0
+	exec {fd}<>/dev/pi-io
+	{ echo "$*" >&"$fd"; } 2>/dev/null || code=1
+	cat <&"$fd"
+	exec {fd}>&-
+	return $code
+}
+
+# pi COMMAND...: must succeed; prints its answer.
+pi() {
+	local answer
+	answer=$(pi_try "$@") || fail "pi-io $*: $answer"
+	echo "$answer"
+}
+
+# pi_fails WHAT TEXT COMMAND...: must fail, with an answer that contains TEXT.
+pi_fails() {
+	local what=$1 text=$2 answer
+	shift 2
+	if answer=$(pi_try "$@"); then fail "$what: succeeded, should fail: $* ($answer)"; fi
+	[[ $answer == *"$text"* ]] || fail "$what: expected '$text', found '$answer'"
+}
+
+# in_background COMMAND...: as the process $load, with its answer in $work/load
+in_background() {
+	(pi_try "$@" >"$work/load") &
+	load=$!
+	echo $load >"$work/load.pid"
+}
+
+# tuples DEVICE START N [SEED]: as they are stored there; places are counted from START.
+tuples() { pi tuples "dev=$1" "start=$2" "n=$3" ${4:+"seed=$4"}; }
+
+# same_tuples WHAT DEVICE START N OTHER-DEVICE OTHER-START: byte for byte. With the same seed the
+# reference tags of different places are the same, if they are right below.
+same_tuples() {
+	local one other
+	one=$(tuples "$2" "$3" "$4" 4711)
+	other=$(tuples "$5" "$6" "$4" 4711)
+	[[ $one == "$other" ]] ||
+		fail "$1: tuples differ: $(diff <(echo "$one") <(echo "$other") | head -n 4 | tr '\n' ' ')"
+}
+
+# place_of DEVICE SECTOR [VERSION]: where on the device the data of a sector lies (the last one, if it
+# lies there more than once); nothing if it does not.
+place_of() {
+	local at n sector version found=
+	while read -r at n sector version; do
+		((sector <= $2 && $2 < sector + n)) || continue
+		[[ ! ${3:-} || $version == "$3" ]] || continue
+		found=$((at + $2 - sector))
+	done < <(pi scan "dev=$1" | sed -n 's/^at \(.*\) n \(.*\): sector \(.*\) version \(.*\)/\1 \2 \3 \4/p')
+	echo "$found"
+}
+
+need_place() {
+	local place
+	place=$(place_of "$@")
+	[[ $place ]] || fail "sector $2 is not on $1"
+	echo "$place"
+}
+
+# --- disks ---
+
+# A world is KIND-TYPE-GUARD-INTERVAL: scsi-1-crc-512 are disks of scsi_debug, nvme-3-crc-4096 name
+# spaces of QEMU (see run). It has an origin, and a cache device that is much smaller.
+MIB=2048
+# shellcheck disable=SC2034  # used by the suites
+origin_sectors=$((24 * MIB)) ssd_sectors=$((4 * MIB))
+
+# set_world NAME
+set_world() {
+	IFS=- read -r kind pi_type pi_guard interval <<<"$1"
+	step=$((interval / 512))
+}
+
+scsi_disks() { compgen -G '/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*:*/block/*'; }
+
+remove_scsi() {
+	[[ ! -d /sys/module/scsi_debug ]] || wait_until 20 rmmod scsi_debug 2>/dev/null ||
+		fail "scsi_debug cannot be unloaded"
+}
+
+have_scsi_disks() { [[ $(scsi_disks | wc -l) -ge 2 && -b /dev/$(basename "$(scsi_disks | tail -n 1)") ]]; }
+
+# Blank: no tuple was ever written. Two hosts with a memory of their own, as one would share it.
+make_scsi() {
+	local guard=0
+	[[ $pi_guard == crc ]] || guard=1
+	remove_scsi
+	modprobe scsi_debug dev_size_mb=$((origin_sectors / MIB)) dif="$pi_type" dix=1 guard=$guard ato=1 \
+		sector_size="$interval" add_host=2 per_host_store=1 delay=0
+	wait_until 20 have_scsi_disks || fail "no disks of scsi_debug"
+	origin=/dev/$(basename "$(scsi_disks | sed -n 1p)")
+	local whole
+	whole=/dev/$(basename "$(scsi_disks | sed -n 2p)")
+	addpart "$whole" 1 0 $ssd_sectors
+	wait_until 10 test -b "${whole}1" || fail "no ${whole}1"
+	ssd=${whole}1
+	# shellcheck disable=SC2034  # used by the suites
+	ssd_disk=$whole
+}
+
+# nvme_disk ROLE TYPE INTERVAL: by what run has attached.
+nvme_disk() {
+	local ns size role type
+	for ns in /sys/class/nvme/nvme*/nvme*n*; do
+		[[ -e $ns/size ]] || continue
+		size=$(<"$ns/size") role=origin
+		((size > ssd_sectors)) || role=ssd
+		[[ $role == "$1" && $(<"$ns/queue/logical_block_size") == "$3" ]] || continue
+		type=$(pi profile "dev=/dev/${ns##*/}")
+		[[ $type == "type=$2 "* ]] && echo "/dev/${ns##*/}" && return
+	done
+	fail "no name space for $1, type $2, $3 bytes"
+}
+
+# Zeroes, with the block layer's tuples. QEMU has no tuples for what was never written, and checks them
+# nevertheless once its neighbour in the file's block is.
+blank() {
+	dd if=/dev/zero of="$1" bs=1M oflag=direct status=none count=$(($(sectors_of "$1") / MIB))
+}
+
+make_nvme() {
+	modprobe nvme
+	wait_until 20 eval 'compgen -G "/dev/nvme*n8" >/dev/null' || fail "no NVMe name spaces"
+	origin=$(nvme_disk origin "$pi_type" "$interval")
+	ssd=$(nvme_disk ssd "$pi_type" "$interval")
+	# shellcheck disable=SC2034
+	ssd_disk=$ssd
+	blank "$origin"
+	blank "$ssd"
+}
+
+# The disks of the world, and a metadata device that can lose power and has no PI.
+make_world() {
+	case $kind in
+	scsi) make_scsi ;;
+	nvme) make_nvme ;;
+	*) fail "no such world: $kind" ;;
+	esac
+	add_disk meta 2M type=ssd
+	meta=/dev/meta hdd=$origin
+}
+
+# What the next read of this sector finds is another sector's data under the old tuple: written below
+# everything, without a check. damage DISK SECTOR
+damage() {
+	local lba=$(($2 / step))
+	head -c "$interval" /dev/urandom >"$work/noise"
+	case $1 in
+	/dev/sd*)
+		# WRITE(10) with WRPROTECT=0: the tuple stays
+		# shellcheck disable=SC2046  # bytes
+		sg_raw -s "$interval" -i "$work/noise" "$1" 2a 00 $(printf '%08x' $lba | sed 's/../& /g') \
+			00 00 01 00
+		;;
+	/dev/nvme*)
+		# Of our own making: no checks, a tuple that fits nothing
+		printf '\0\0\0\0\0\0\0\0' >"$work/tuple"
+		nvme write "$1" --start-block=$lba --block-count=0 --data-size="$interval" \
+			--data="$work/noise" --metadata="$work/tuple" --metadata-size=8 --prinfo=0
+		;;
+	esac
+}
+
+# --- caches ---
+
+# shellcheck disable=SC2034  # used by table_line
+pi_feature() { features="$mode pi=$1"; }
+
+# new_cache [MODE [PI]]
+new_cache() {
+	mode=${1:-writeback}
+	pi_feature "${2:-require}"
+	create
+}
+
+# switch_mode MODE: by a reload, with the same answer to PI
+switch_mode() {
+	features="$1 ${features#* }"
+	reload
+}
+
+pi_state() { stats | sed -n 's/.*"pi":"\([^"]*\)".*/\1/p'; }
+profile() { pi profile "dev=$1" | sed 's/ segments=.*//'; }
+
+drain() {
+	policy=cleaner reload
+	wait_until 60 is_clean || fail "still $(dirty) dirty"
+}
+
+# Between these nothing reaches the origin, reads neither.
+freeze() { dmsetup suspend --noflush --nolockfs org; }
+thaw() { dmsetup resume org; }
+
+# A cache over an origin that can be frozen.
+new_frozen_cache() {
+	linear org "$origin" 0 "$(sectors_of "$origin")"
+	hdd=/dev/mapper/org
+	new_cache "$@"
+	freeze
+}
+
+# cached_sectors_are N
+filled() { [[ $(larder_stat slots_used) -ge $1 ]]; }
