@@ -514,8 +514,8 @@ once=(raw_nonsense file_system mismatch scsi_and_nvme)
 
 tests_of() {
 	case $1 in
-	scsi-1-crc-512) echo "${every[*]} ${once[*]}" ;;
-	nvme-1-crc-512) echo "${every[*]}" ;;
+	scsi-1-crc-512 | ram-1-crc-512) echo "${every[*]} ${once[*]}" ;;
+	nvme-1-crc-512 | ram-*) echo "${every[*]}" ;;
 	*) echo "${few[*]}" ;;
 	esac
 }

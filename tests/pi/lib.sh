@@ -94,7 +94,7 @@ need_place() {
 # --- disks ---
 
 # A world is KIND-TYPE-GUARD-INTERVAL: scsi-1-crc-512 are disks of scsi_debug, nvme-3-crc-4096 name
-# spaces of QEMU (see run). It has an origin, and a cache device that is much smaller.
+# spaces of QEMU (see run), ram-1-ip-512 those of our own (tests/kmod/pi-io-disk.c). It has an origin, and a cache device that is much smaller.
 MIB=2048
 # shellcheck disable=SC2034  # used by the suites
 origin_sectors=$((24 * MIB)) ssd_sectors=$((4 * MIB))
@@ -163,11 +163,22 @@ make_nvme() {
 	blank "$ssd"
 }
 
+# In memory, of our own: for kernels that have neither of the others.
+make_ram() {
+	unload_modules pi-disk
+	load_module pi-disk disks="pi-origin,$pi_type,$pi_guard,$interval,$((origin_sectors / MIB));pi-ssd,$pi_type,$pi_guard,$interval,$((ssd_sectors / MIB))"
+	wait_until 10 test -b /dev/pi-ssd || fail "no /dev/pi-ssd"
+	origin=/dev/pi-origin ssd=/dev/pi-ssd
+	# shellcheck disable=SC2034
+	ssd_disk=$ssd
+}
+
 # The disks of the world, and a metadata device that can lose power and has no PI.
 make_world() {
 	case $kind in
 	scsi) make_scsi ;;
 	nvme) make_nvme ;;
+	ram) make_ram ;;
 	*) fail "no such world: $kind" ;;
 	esac
 	add_disk meta 2M type=ssd
@@ -186,6 +197,7 @@ damage() {
 		sg_raw -s "$interval" -i "$work/noise" "$1" 2a 00 $(printf '%08x' $lba | sed 's/../& /g') \
 			00 00 01 00
 		;;
+	/dev/pi-*) echo "${1#/dev/} $2" >/sys/module/pi_disk/parameters/damage ;;
 	/dev/nvme*)
 		# Of our own making: no checks, a tuple that fits nothing
 		printf '\0\0\0\0\0\0\0\0' >"$work/tuple"
