@@ -303,7 +303,7 @@ static int add(const char *text)
 	char guard[4], name[DISK_NAME_LEN];
 	int error;
 
-	if (sscanf(text, "%31[^,],%u,%3[a-z],%u,%u", name, &type, guard, &interval, &mib) != 5 ||
+	if (sscanf(text, "%31[^,],%u,%3[^,],%u,%u", name, &type, guard, &interval, &mib) != 5 ||
 	    (type != 0 && type != 1 && type != 3) || (interval != 512 && interval != 4096) ||
 	    !mib || mib > 1024 || (strcmp(guard, "crc") && strcmp(guard, "ip"))) {
 		pr_err("expected NAME,TYPE,GUARD,INTERVAL,MIB, found '%s'\n", text);
