@@ -92,6 +92,12 @@ void sim_bio_advance(const struct bio *bio, struct bvec_iter *iter, unsigned int
 	}
 }
 
+void bio_trim(struct bio *bio, sector_t offset, sector_t sectors)
+{
+	sim_bio_advance(bio, &bio->bi_iter, (unsigned int)offset << SECTOR_SHIFT);
+	bio->bi_iter.bi_size = (unsigned int)sectors << SECTOR_SHIFT;
+}
+
 void sim_bio_copy(struct bio *bio, unsigned int at, void *buffer, unsigned int bytes, bool to_bio)
 {
 	struct bvec_iter iter = bio->bi_iter;

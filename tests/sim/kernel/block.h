@@ -15,6 +15,7 @@ typedef unsigned int fmode_t;
 
 #define BLK_STS_OK		0
 #define BLK_STS_NOSPC		3
+#define BLK_STS_PROTECTION	8
 #define BLK_STS_RESOURCE	9
 #define BLK_STS_IOERR		10
 #define BLK_STS_AGAIN		12
@@ -26,8 +27,10 @@ typedef unsigned int fmode_t;
 #define REQ_SYNC	(1u << 11)
 #define REQ_META	(1u << 12)
 #define REQ_PRIO	(1u << 13)
+#define REQ_INTEGRITY	(1u << 16)	/* no bio has it */
 #define REQ_FUA		(1u << 17)
 #define REQ_PREFLUSH	(1u << 18)
+#define REQ_POLLED	(1u << 24)
 
 struct bvec_iter {
 	sector_t bi_sector;
@@ -100,6 +103,7 @@ void sim_bio_copy(struct bio *bio, unsigned int at, void *buffer, unsigned int b
 #define bdev_nr_sectors(b) ((b)->sectors)
 #define bdev_logical_block_size(b) ((void)(b), 512u)
 #define bdev_max_discard_sectors(b) ((b)->discard ? 8192u : 0u)
+#define bdev_stable_writes(b) ((void)(b), false)
 
 static inline void bio_io_error(struct bio *bio)
 {
@@ -118,6 +122,7 @@ static inline struct bio_vec sim_bio_vec(const struct bio *bio, const struct bve
 }
 
 void sim_bio_advance(const struct bio *bio, struct bvec_iter *iter, unsigned int bytes);
+void bio_trim(struct bio *bio, sector_t offset, sector_t sectors);
 
 #define __bio_for_each_segment(bv, bio, iter, start) \
 	for (iter = (start); iter.bi_size && ((bv = sim_bio_vec(bio, &iter)), 1); \
@@ -144,6 +149,7 @@ typedef enum { STATUSTYPE_INFO, STATUSTYPE_TABLE, STATUSTYPE_IMA } status_type_t
 
 #define DM_STATUS_NOFLUSH_FLAG (1u << 0)
 #define DM_TARGET_SINGLETON 1u
+#define DM_TARGET_INTEGRITY 2u
 
 struct mapped_device;
 struct dm_table {

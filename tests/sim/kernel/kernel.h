@@ -210,6 +210,7 @@ void sim_free(const void *memory);
 #define kvfree(p) sim_free(p)
 #define alloc_page(gfp) ((struct page *)sim_alloc(PAGE_SIZE, PAGE_SIZE, false, gfp))
 #define __free_page(p) sim_free(p)
+#define page_address(p) ((void *)(p)->bytes)
 #define struct_size(p, member, n) (sizeof(*(p)) + (n) * sizeof((p)->member[0]))
 #define array_size(a, b) ((size_t)(a) * (b))
 #define offset_in_page(p) ((unsigned long)(p) & (PAGE_SIZE - 1))
@@ -280,6 +281,8 @@ void get_random_bytes(void *bytes, size_t n);
 int kstrtou64(const char *text, unsigned int base, u64 *value);
 ssize_t strscpy(char *to, const char *from, size_t size);
 char *strim(char *text);
+/* The first byte that is another one, or NULL. */
+void *memchr_inv(const void *from, int byte, size_t n);
 #define sizeof_field(type, field) sizeof(((type *)0)->field)
 int vscnprintf(char *to, size_t size, const char *format, va_list args);
 #define clamp_t(t, v, low, high) min_t(t, max_t(t, v, low), high)

@@ -51,6 +51,16 @@ ssize_t strscpy(char *to, const char *from, size_t size)
 	return n < size ? (ssize_t)n : -E2BIG;
 }
 
+void *memchr_inv(const void *from, int byte, size_t n)
+{
+	const u8 *at = from;
+
+	for (; n--; at++)
+		if (*at != (u8)byte)
+			return (void *)at;
+	return NULL;
+}
+
 char *strim(char *text)
 {
 	size_t n = strlen(text);
