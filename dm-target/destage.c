@@ -29,6 +29,7 @@ struct destage {
 	unsigned long backoff;		/* jiffies to wait after an error */
 	unsigned long last_duration;	/* of a batch, jiffies */
 	struct page *pages[WINDOW_PAGES];
+	struct larder_tuples *tuples;	/* of the pages, or NULL */
 	DECLARE_BITMAP(have, WINDOW_UNITS);
 	struct destage_batch *batch;
 };
@@ -101,13 +102,17 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 
 	bitmap_zero(d->have, WINDOW_UNITS);
 	larder_transfer_init(&t);
+	t.tuples = c->pi ? d->tuples : NULL;
 	for (i = 0; i < nr; i++)
 		window_read_entry(c, &t, &entries[i], start);
 	status = larder_transfer_wait(&t);
+	if (status == BLK_STS_PROTECTION)
+		count(c, COUNT_PI_ERROR);
 	if (status)
 		return status;
 
 	larder_transfer_init(&t);
+	t.tuples = c->pi ? d->tuples : NULL;
 	for_each_set_bitrange(unit, end, d->have, WINDOW_UNITS) {
 		u64 from = start + (u64)unit * UNIT_SECTORS;
 		u64 to = min(start + (u64)end * UNIT_SECTORS, c->geometry.origin_sectors);
@@ -260,7 +265,9 @@ int larder_destage_init(struct larder_cache *c)
 		if (!d->pages[i])
 			return -ENOMEM;
 	}
-	return 0;
+	if (c->pi_possible)
+		d->tuples = larder_tuples_alloc(c, WINDOW_PAGES, GFP_KERNEL);
+	return c->pi_possible && !d->tuples ? -ENOMEM : 0;
 }
 
 /* Also after a failed init. */
@@ -273,6 +280,7 @@ void larder_destage_exit(struct larder_cache *c)
 		return;
 	for (i = 0; i < WINDOW_PAGES && d->pages[i]; i++)
 		__free_page(d->pages[i]);
+	larder_tuples_free(d->tuples);
 	kvfree(d->batch);
 	kfree(d);
 	c->destage = NULL;

@@ -5,6 +5,8 @@
  * durable (I3), so that a crash in between drops the slot's copy; the slot is
  * held by this writer alone, so that both copies see writes in the same order.
  */
+#include <linux/slab.h>
+
 #include "larder.h"
 
 static void both_ended(struct larder_cache *c, struct bio *bio, struct larder_io *io)
@@ -45,14 +47,25 @@ static void both_ended(struct larder_cache *c, struct bio *bio, struct larder_io
 	bio_endio(bio);
 }
 
+static void leg_done(struct bio *bio)
+{
+	struct larder_io *io = bio_io(bio);
+
+	if (!atomic_dec_and_test(&io->legs))
+		return;
+	if (unlikely(io->cache->pi)) {
+		kfree(io->tuples[0]);
+		kfree(io->tuples[1]);
+	}
+	both_ended(io->cache, bio, io);
+}
+
 static void leg_ended(struct bio *leg)
 {
 	struct bio *bio = leg->bi_private;
-	struct larder_io *io = bio_io(bio);
 
 	bio_put(leg);
-	if (atomic_dec_and_test(&io->legs))
-		both_ended(io->cache, bio, io);
+	leg_done(bio);
 }
 
 static void origin_leg_end_io(struct bio *leg)
@@ -67,12 +80,22 @@ static void cache_leg_end_io(struct bio *leg)
 	leg_ended(leg);
 }
 
+/* tuples: a place for the leg's own, which the lowest driver changes; *status: for its failure. */
 static void send_leg(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, u64 sector,
-		     bio_end_io_t *end_io)
+		     bio_end_io_t *end_io, void **tuples, blk_status_t *status)
 {
-	struct bio *leg = bio_alloc_clone(dev->bdev, bio, GFP_NOIO, &c->bios);
+	struct bio *leg;
 
-	leg->bi_opf &= ~REQ_FUA;
+	if (unlikely(c->pi))
+		leg = larder_pi_clone(c, bio, dev, tuples);
+	else
+		leg = bio_alloc_clone(dev->bdev, bio, GFP_NOIO, &c->bios);
+	if (unlikely(!leg)) {
+		*status = BLK_STS_RESOURCE;
+		leg_done(bio);
+		return;
+	}
+	leg->bi_opf &= ~(REQ_FUA | REQ_POLLED);
 	leg->bi_iter.bi_sector = sector;
 	leg->bi_private = bio;
 	leg->bi_end_io = end_io;
@@ -95,12 +118,16 @@ void larder_write_both(struct larder_cache *c, struct bio *bio, const struct ext
 	io->cache_status = BLK_STS_OK;
 	/* with nothing of it in the slot, the origin alone */
 	atomic_set(&io->legs, cached ? 2 : 1);
+	io->tuples[0] = NULL;
+	io->tuples[1] = NULL;
 	count(c, COUNT_ORIGIN_WRITES);
 	count_by(c, COUNT_ORIGIN_SECTORS_WRITTEN, e->sectors);
 	if (cached) {
 		slot_touch(&c->map, slot);
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
-		send_leg(c, bio, c->cache_dev, in_slot, cache_leg_end_io);
+		send_leg(c, bio, c->cache_dev, in_slot, cache_leg_end_io, &io->tuples[0],
+			 &io->cache_status);
 	}
-	send_leg(c, bio, c->origin_dev, in_origin, origin_leg_end_io);
+	send_leg(c, bio, c->origin_dev, in_origin, origin_leg_end_io, &io->tuples[1],
+		 &io->status);
 }

@@ -13,6 +13,7 @@ void larder_transfer_init(struct larder_transfer *t)
 {
 	atomic_set(&t->pending, 1);
 	t->status = BLK_STS_OK;
+	t->tuples = NULL;
 	init_completion(&t->done);
 }
 
@@ -40,31 +41,52 @@ static void transfer_submit(struct larder_transfer *t, struct bio *bio)
 	submit_bio_noacct(bio);
 }
 
+/* A bio of at most that many bytes of the pages, from at on. */
+static struct bio *make_bio(struct larder_cache *c, struct dm_dev *dev, blk_opf_t opf,
+			    struct page **pages, u64 at, u64 bytes)
+{
+	u32 offset = offset_in_page(at);
+	unsigned int vecs = bio_max_segs(DIV_ROUND_UP_ULL(offset + bytes, PAGE_SIZE));
+	struct bio *bio = bio_alloc_bioset(dev->bdev, vecs, opf, GFP_NOIO, &c->bios);
+
+	pages += at >> PAGE_SHIFT;
+	while (bytes && vecs--) {
+		unsigned int len = min_t(u64, PAGE_SIZE - offset, bytes);
+
+		__bio_add_page(bio, *pages, len, offset);
+		pages++;
+		offset = 0;
+		bytes -= len;
+	}
+	return bio;
+}
+
 /*
  * Sends sectors of dev from or into pages, which begin offset bytes into the
- * first one.  Any length: bios are made as long as the pages allow.
+ * first one.  Any length: bios are made as long as the pages, and their tuples,
+ * allow.
  */
 void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct dm_dev *dev,
 		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset)
 {
-	u64 bytes = (u64)sectors << SECTOR_SHIFT;
+	u64 at = offset, end = at + ((u64)sectors << SECTOR_SHIFT), bytes;
+	struct bio *bio;
+	bool with;
 
-	pages += offset >> PAGE_SHIFT;
-	offset = offset_in_page(offset);
-	while (bytes) {
-		unsigned int vecs = bio_max_segs(DIV_ROUND_UP_ULL(offset + bytes, PAGE_SIZE));
-		struct bio *bio = bio_alloc_bioset(dev->bdev, vecs, opf, GFP_NOIO, &c->bios);
-
+	for (; at < end; at += bytes) {
+		bytes = end - at;
+		with = false;
+		if (unlikely(t->tuples))
+			bytes = larder_tuples_run(c, t->tuples, opf, at, bytes, &with);
+		bio = make_bio(c, dev, opf, pages, at, bytes);
 		bio->bi_iter.bi_sector = sector;
-		while (bytes && vecs--) {
-			unsigned int len = min_t(u64, PAGE_SIZE - offset, bytes);
-
-			__bio_add_page(bio, *pages, len, offset);
-			pages++;
-			offset = 0;
-			bytes -= len;
+		bytes = bio->bi_iter.bi_size;
+		sector += bytes >> SECTOR_SHIFT;
+		if (with && larder_tuples_attach(c, t->tuples, bio, at)) {
+			WRITE_ONCE(t->status, BLK_STS_RESOURCE);
+			bio_put(bio);
+			continue;
 		}
-		sector += bio_sectors(bio);
 		transfer_submit(t, bio);
 	}
 }

@@ -22,6 +22,7 @@ struct fill {
 	u32 sectors;
 	u32 generation;
 	u32 nr_pages;
+	struct larder_tuples *tuples;	/* of the pages, or NULL */
 	struct page *pages[];
 };
 
@@ -32,6 +33,7 @@ struct copy_in {
 	u64 block;
 	u64 grains;
 	u32 slot;
+	struct larder_tuples *tuples;	/* of the pages, or NULL */
 	struct page *pages[COPY_PAGES];
 };
 
@@ -48,6 +50,7 @@ static void fill_free(struct fill *f)
 
 	for (i = 0; i < f->nr_pages; i++)
 		__free_page(f->pages[i]);
+	larder_tuples_free(f->tuples);
 	atomic_sub(f->nr_pages, &c->fill_pages);
 	kfree(f);
 }
@@ -109,6 +112,7 @@ static void fill_block(struct larder_cache *c, struct fill *f, const struct exte
 		return;
 	}
 	larder_transfer_init(&t);
+	t.tuples = f->tuples;
 	while (request_grain_run(&c->geometry, e->block, grains, next, &offset, &sectors, &next)) {
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, sectors);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE,
@@ -160,6 +164,16 @@ static void copy_bio(struct fill *f, struct bio *bio, struct bvec_iter start)
 	}
 }
 
+/* Of a read that has brought some; without them, they are made below when the slot is written. */
+static bool copy_tuples(struct fill *f, struct bio *bio)
+{
+	f->tuples = NULL;
+	if (likely(!f->c->pi) || !larder_has_tuples(bio))
+		return true;
+	f->tuples = larder_tuples_alloc(f->c, f->nr_pages, GFP_NOWAIT | __GFP_NOWARN);
+	return f->tuples && larder_tuples_copy(f->c, f->tuples, bio);
+}
+
 /* End of a read from the origin, in whatever context that is. */
 void larder_fill(struct larder_cache *c, struct bio *bio, struct larder_io *io)
 {
@@ -187,6 +201,11 @@ void larder_fill(struct larder_cache *c, struct bio *bio, struct larder_io *io)
 	f->sectors = bytes >> SECTOR_SHIFT;
 	f->generation = io->generation;
 	copy_bio(f, bio, io->iter);
+	if (!copy_tuples(f, bio)) {
+		count(c, COUNT_FILL_DROPPED);
+		fill_free(f);
+		return;
+	}
 	INIT_WORK(&f->work, fill_worker);
 	queue_work(c->copy_queue, &f->work);
 	return;
@@ -206,12 +225,14 @@ static blk_status_t copy_run(struct larder_cache *c, struct copy_in *op, u32 off
 		u32 n = min_t(u32, sectors, COPY_PAGES << (PAGE_SHIFT - SECTOR_SHIFT));
 
 		larder_transfer_init(&t);
+		t.tuples = c->pi ? op->tuples : NULL;
 		count(c, COUNT_ORIGIN_READS);
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, op->pages, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			return status;
 		larder_transfer_init(&t);
+		t.tuples = c->pi ? op->tuples : NULL;
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, n);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, to, n, op->pages, 0);
 		status = larder_transfer_wait(&t);
@@ -276,12 +297,14 @@ static void copy_op_free(void *element, void *data)
 
 	for (i = 0; i < COPY_PAGES && op->pages[i]; i++)
 		__free_page(op->pages[i]);
+	larder_tuples_free(op->tuples);
 	kfree(op);
 }
 
 static void *copy_op_alloc(gfp_t gfp, void *data)
 {
 	struct copy_in *op = kzalloc(sizeof(*op), gfp);
+	struct larder_cache *c = data;
 	u32 i;
 
 	for (i = 0; op && i < COPY_PAGES; i++) {
@@ -291,12 +314,19 @@ static void *copy_op_alloc(gfp_t gfp, void *data)
 			return NULL;
 		}
 	}
+	if (op && c->pi_possible) {
+		op->tuples = larder_tuples_alloc(c, COPY_PAGES, gfp);
+		if (!op->tuples) {
+			copy_op_free(op, data);
+			return NULL;
+		}
+	}
 	return op;
 }
 
 int larder_fill_init(struct larder_cache *c)
 {
-	return mempool_init(&c->copy_ops, COPY_OPS_MIN, copy_op_alloc, copy_op_free, NULL);
+	return mempool_init(&c->copy_ops, COPY_OPS_MIN, copy_op_alloc, copy_op_free, c);
 }
 
 void larder_fill_exit(struct larder_cache *c)

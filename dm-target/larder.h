@@ -17,6 +17,9 @@
  *	park.c		requests that wait, and what wakes them
  *	dual.c		write-through: both legs
  *	fill.c		into the cache: fills, copying in for merges
+ *	integrity.c	T10 protection information: does it pass, and why not
+ *	tuples.c	its tuples, on their way with the data
+ *	heal.c		protection errors of the cache device
  *	discard.c	discards
  *	destage.c	out of the cache: write-back, its order and pace
  *	commit.c	the metadata worker: group commit, checkpoints
@@ -49,12 +52,22 @@ enum larder_mode {
 	NR_MODES,
 };
 
+/* What the table line says of protection information; what comes of it is c->pi. */
+enum larder_pi {
+	PI_AUTO,
+	PI_REQUIRE,
+	PI_OFF,
+	NR_PI,
+};
+
 #define POLICY_ARGS_MAX 32
 
 struct larder_args {
 	enum larder_mode mode;
 	u32 chunk_sectors;
 	bool discard_passdown;
+	enum larder_pi pi;
+	bool pi_given;
 	bool metadata2;		/* the word was given: only for LVM to see it again */
 	char policy_name[32];
 	unsigned int nr_policy_args;	/* keys and values */
@@ -81,6 +94,9 @@ enum larder_count {
 	COUNT_COMMIT, COUNT_COMMIT_RECORDS, COUNT_COMMIT_FAILED,
 	COUNT_FLUSH, COUNT_FUA, COUNT_CACHE_FLUSH, COUNT_ORIGIN_FLUSH, COUNT_CHECKPOINT,
 	COUNT_INTENT, COUNT_PARKED, COUNT_DISCARD, COUNT_CACHE_ERROR, COUNT_ORIGIN_ERROR,
+	COUNT_PI_ERROR,			/* protection errors that the cache device has reported */
+	COUNT_PI_HEALED, COUNT_PI_LOST,	/* grains: read from the origin instead; dirty */
+	COUNT_PI_REFUSED,		/* requests with tuples that could not be kept */
 	/* not shown: what has been written since the beginning, to compare with what was flushed */
 	COUNT_WRITES_CACHE, COUNT_WRITES_CACHE_DIRTY, COUNT_WRITES_ORIGIN, COUNT_WRITES_ORIGIN_USER,
 	NR_COUNTS,
@@ -106,7 +122,10 @@ struct larder_io {
 	u64 grains;			/* for slot_written() */
 	u32 slot;
 	u32 generation;			/* of the shard, when a read was sent to the origin */
-	struct bvec_iter iter;		/* of such a read */
+	union {
+		struct bvec_iter iter;	/* of such a read */
+		void *tuples[2];	/* of the legs of a write to both devices */
+	};
 	enum larder_io_kind kind;
 	u8 nr_slots;			/* of a hit: neighbours, from slot on */
 	bool fua;			/* wait for a commit at the end */
@@ -182,6 +201,12 @@ struct larder_cache {
 	bool no_origin_discards;		/* the origin cannot: they end at the cache */
 	struct larder_args args;
 
+	bool pi;			/* tuples pass; changes only while suspended */
+	bool pi_possible;		/* at the constructor: there is memory for them */
+	const char *pi_reason;		/* why they do not, or NULL */
+	struct larder_profile profile;	/* with pi_possible: of both devices */
+	u32 tuples_per_page;
+
 	struct geometry geometry;
 	struct slotmap map;
 	void *map_memory;
@@ -209,8 +234,10 @@ struct larder_cache {
 	struct workqueue_struct *copy_queue;	/* fills, merges, destage */
 	struct workqueue_struct *discard_queue;	/* discards: they wait for the others */
 
-	spinlock_t rerun_lock;		/* guards rerun */
+	spinlock_t rerun_lock;		/* guards rerun and unhealed */
 	struct list_head rerun;		/* struct larder_io that may go on */
+	struct list_head unhealed;	/* struct larder_io: reads with a protection error */
+	struct work_struct heal_work;
 	struct work_struct rerun_work;
 	struct work_struct supply_work;
 	atomic_t forgets_pending;	/* slots in FORGETTING */
@@ -254,8 +281,16 @@ static inline struct larder_io *bio_io(struct bio *bio)
 	return dm_per_bio_data(bio, sizeof(struct larder_io));
 }
 
+/* After dm_accept_partial_bio(), which does not do it. */
+static inline void larder_accept(struct bio *bio, u32 sectors)
+{
+	dm_accept_partial_bio(bio, sectors);
+	larder_trim_tuples(bio);
+}
+
 /* table.c */
 extern const char *const larder_mode_names[NR_MODES];
+extern const char *const larder_pi_names[NR_PI];
 int larder_parse_args(struct larder_args *args, unsigned int argc, char **argv, char **error);
 void larder_free_args(struct larder_args *args);
 
@@ -315,12 +350,42 @@ struct larder_transfer {
 	atomic_t pending;
 	blk_status_t status;
 	struct completion done;
+	struct larder_tuples *tuples;	/* of the pages, or NULL; set after init */
 };
 
 void larder_transfer_init(struct larder_transfer *t);
 void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct dm_dev *dev,
 		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset);
 blk_status_t larder_transfer_wait(struct larder_transfer *t);
+
+/* integrity.c */
+int larder_pi_construct(struct larder_cache *c, char **error);
+void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits);
+int larder_pi_resume(struct larder_cache *c);
+int larder_pi_refuse(struct larder_cache *c);
+
+/* tuples.c; what belongs to pages of data, from their first interval on */
+struct larder_tuples {
+	u64 seed;		/* of the first */
+	u32 nr_pages;
+	struct page *pages[];
+};
+
+struct larder_tuples *larder_tuples_alloc(struct larder_cache *c, u32 pages, gfp_t gfp);
+void larder_tuples_free(struct larder_tuples *t);
+bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct bio *bio);
+u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, blk_opf_t opf,
+		      u64 at, u64 bytes, bool *with);
+int larder_tuples_attach(struct larder_cache *c, const struct larder_tuples *t, struct bio *bio,
+			 u64 at);
+struct bio *larder_pi_clone(struct larder_cache *c, struct bio *bio, struct dm_dev *dev,
+			    void **copy);
+int larder_pi_read(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, u64 sector);
+int larder_pi_miss(struct larder_cache *c, struct bio *bio, struct larder_io *io);
+
+/* heal.c */
+void larder_heal(struct larder_cache *c, struct larder_io *io);
+void larder_heal_init(struct larder_cache *c);
 
 /* map.c */
 int larder_map(struct dm_target *ti, struct bio *bio);

@@ -20,7 +20,7 @@ static void remap_to_slot(struct larder_cache *c, struct bio *bio, const struct 
 static void accept(struct bio *bio, u32 sectors)
 {
 	if (sectors < bio_sectors(bio))
-		dm_accept_partial_bio(bio, sectors);
+		larder_accept(bio, sectors);
 }
 
 /*
@@ -97,6 +97,9 @@ static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *
 	accept(bio, run);
 	slot_touch(&c->map, slot);
 	count(c, COUNT_READ_HIT);
+	if (unlikely(c->pi))
+		return larder_pi_read(c, bio, c->cache_dev,
+				      geometry_slot_start(&c->geometry, slot) + e->offset);
 	remap_to_slot(c, bio, e, slot);
 	return DM_MAPIO_REMAPPED;
 }
@@ -138,7 +141,7 @@ again:
 	io->kind = READ_ONCE(c->running) && !c->policy_ops->cleaner ? IO_READ_MISS : IO_PASS;
 	larder_remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
 	io->iter = bio->bi_iter;
-	return DM_MAPIO_REMAPPED;
+	return unlikely(c->pi) ? larder_pi_miss(c, bio, io) : DM_MAPIO_REMAPPED;
 }
 
 static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *io)
@@ -429,12 +432,16 @@ int larder_map(struct dm_target *ti, struct bio *bio)
 	/* looked at before it is written: the line is shared by all CPUs */
 	if (time_before(READ_ONCE(c->last_io), jiffies))
 		WRITE_ONCE(c->last_io, jiffies);
-	if (unlikely(bio->bi_opf & REQ_PREFLUSH)) {
-		/* dm sends flushes without data */
-		io->flush = true;
-		count(c, COUNT_FLUSH);
-		larder_commit_bio(c, io);
-		return DM_MAPIO_SUBMITTED;
+	if (unlikely(bio->bi_opf & (REQ_PREFLUSH | REQ_INTEGRITY))) {
+		if (bio->bi_opf & REQ_PREFLUSH) {
+			/* dm sends flushes without data */
+			io->flush = true;
+			count(c, COUNT_FLUSH);
+			larder_commit_bio(c, io);
+			return DM_MAPIO_SUBMITTED;
+		}
+		if (!c->pi)
+			return larder_pi_refuse(c);
 	}
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:

@@ -56,7 +56,7 @@ again:
 		goto again;
 	}
 	if (e.sectors < bio_sectors(bio))
-		dm_accept_partial_bio(bio, e.sectors);
+		larder_accept(bio, e.sectors);
 	/* nobody holds slots in this mode, so it is VALID or FORGETTING already */
 	if (slot_change(&c->map, slot, SLOT_VALID, SLOT_FORGETTING, NO_WRITERS | NO_READERS, NULL))
 		batch->slots[batch->nr++] = slot;

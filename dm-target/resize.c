@@ -59,25 +59,28 @@ static int copy_tail(struct larder_cache *c, u32 slot, u64 block, u64 from, u64 
 {
 	u64 shift = geometry_slot_start(&c->geometry, slot) -
 		    geometry_block_start(&c->geometry, block);
+	struct larder_tuples *tuples = c->pi ? larder_tuples_alloc(c, 1, GFP_NOIO) : NULL;
 	struct page *page = alloc_page(GFP_NOIO);
 	struct larder_transfer t;
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status = page && (tuples || !c->pi) ? BLK_STS_OK : BLK_STS_RESOURCE;
 	u32 n;
 
-	if (!page)
-		return -ENOMEM;
 	for (; from < to && !status; from += n) {
 		n = min_t(u64, to - from, PAGE_SIZE >> SECTOR_SHIFT);
 		larder_transfer_init(&t);
+		t.tuples = tuples;
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, &page, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			break;
 		larder_transfer_init(&t);
+		t.tuples = tuples;
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, from + shift, n, &page, 0);
 		status = larder_transfer_wait(&t);
 	}
-	__free_page(page);
+	if (page)
+		__free_page(page);
+	larder_tuples_free(tuples);
 	return blk_status_to_errno(status);
 }
 

@@ -166,6 +166,10 @@ static const char *const stat_names[] = {
 	[COUNT_DISCARD] = "discards",
 	[COUNT_CACHE_ERROR] = "cache_errors",
 	[COUNT_ORIGIN_ERROR] = "origin_errors",
+	[COUNT_PI_ERROR] = "pi_errors",
+	[COUNT_PI_HEALED] = "pi_healed",
+	[COUNT_PI_LOST] = "pi_lost",
+	[COUNT_PI_REFUSED] = "pi_refused",
 };
 
 static void emit_json_pair(void *context, const char *key, u64 value)
@@ -174,6 +178,20 @@ static void emit_json_pair(void *context, const char *key, u64 value)
 
 	/* with no room there is nothing before it */
 	emit(o, "%s\"%s\":%llu", o->used && o->text[o->used - 1] == '{' ? "" : ",", key, value);
+}
+
+/* Which tuples pass, or why none do. */
+static void emit_integrity(struct larder_cache *c, struct out *o)
+{
+	const struct larder_profile *p = &c->profile;
+
+	emit(o, ",\"pi\":\"%s\",\"pi_wanted\":\"%s\"", c->pi ? "pass" :
+	     c->args.pi == PI_OFF ? "off" : "none", larder_pi_names[c->args.pi]);
+	if (c->pi)
+		emit(o, ",\"pi_profile\":\"%s\",\"pi_interval\":%u,\"pi_tuple\":%u", p->name,
+		     1u << p->interval_exp, p->tuple_size);
+	else
+		emit(o, ",\"pi_reason\":\"%s\"", c->pi_reason ?: "");
 }
 
 /* All numbers are counts since the table was loaded, but for the sizes. */
@@ -185,7 +203,8 @@ static void emit_json(struct larder_cache *c, struct out *o)
 	emit(o, "{\"version\":\"%u.%u.%u\",\"mode\":\"%s\",\"policy\":\"%s\",\"health\":\"%s\"",
 	     larder_target.version[0], larder_target.version[1], larder_target.version[2],
 	     mode_name(c), c->policy_ops->name, larder_failed(c) ? "commit failed" : "ok");
-	emit(o, ",\"recovered\":%s,\"pi\":\"none\"", c->was_clean ? "false" : "true");
+	emit(o, ",\"recovered\":%s", c->was_clean ? "false" : "true");
+	emit_integrity(c, o);
 	emit(o, ",\"chunk_sectors\":%u,\"block_sectors\":%u,\"grain_sectors\":%u",
 	     g->chunk_sectors, g->block_sectors, g->grain_sectors);
 	emit(o, ",\"slots\":%llu,\"slots_used\":%lld,\"slots_free\":%lld,\"slots_dirty\":%lld",

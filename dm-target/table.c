@@ -8,12 +8,15 @@
  *	features	writeback | writethrough | passthrough (default: writeback)
  *			no_discard_passdown	discards end at the cache
  *			metadata2		accepted and shown again, means nothing
+ *			pi=auto | pi=require | pi=off	T10 protection information passes
+ *						when it can (default), must, must not
  *	policy		s3fifo, cleaner, or a module dm-larder-policy-NAME;
  *			"default", "smq" and "mq" stand for the host's default
  *	policy args	the policy's own keys, and migration_threshold (accepted
  *			as dm-cache has it; the pace of write-back sees to itself);
  *			behind a policy that stands for the default, policy_NAME 1
- *			says which: LVM hands on no more for cache volumes
+ *			says which: LVM hands on no more for cache volumes; pi_auto,
+ *			pi_require and pi_off 1 are for the same reason
  *
  * Everything is kept verbatim: STATUSTYPE_TABLE must echo it byte for byte.
  */
@@ -25,6 +28,12 @@ const char *const larder_mode_names[NR_MODES] = {
 	[MODE_WRITE_BACK] = "writeback",
 	[MODE_WRITE_THROUGH] = "writethrough",
 	[MODE_PASS_THROUGH] = "passthrough",
+};
+
+const char *const larder_pi_names[NR_PI] = {
+	[PI_AUTO] = "auto",
+	[PI_REQUIRE] = "require",
+	[PI_OFF] = "off",
 };
 
 struct words {
@@ -49,10 +58,31 @@ static int next_number(struct words *w, u64 max, u64 *value)
 	return 0;
 }
 
+static int parse_pi(struct larder_args *args, const char *word, char **error)
+{
+	enum larder_pi pi = 0;
+
+	while (pi < NR_PI && strcmp(larder_pi_names[pi], word))
+		pi++;
+	if (pi == NR_PI) {
+		*error = "Expected pi=auto, pi=require or pi=off";
+		return -EINVAL;
+	}
+	if (args->pi_given && args->pi != pi) {
+		*error = "Protection information is wanted in two ways";
+		return -EINVAL;
+	}
+	args->pi_given = true;
+	args->pi = pi;
+	return 0;
+}
+
 static int parse_feature(struct larder_args *args, const char *word, bool *mode_given, char **error)
 {
 	enum larder_mode mode = 0;
 
+	if (!strncmp(word, "pi=", 3))
+		return parse_pi(args, word + 3, error);
 	while (mode < NR_MODES && strcmp(larder_mode_names[mode], word))
 		mode++;
 	if (mode < NR_MODES) {
@@ -68,7 +98,7 @@ static int parse_feature(struct larder_args *args, const char *word, bool *mode_
 		args->metadata2 = true;
 	} else {
 		*error = "Unknown feature";
-		DMERR("unknown feature \"%s\": expected writeback, writethrough, passthrough, no_discard_passdown or metadata2",
+		DMERR("unknown feature \"%s\": expected writeback, writethrough, passthrough, no_discard_passdown, metadata2 or pi=auto|require|off",
 		      word);
 		return -EINVAL;
 	}
@@ -95,6 +125,19 @@ static int parse_features(struct larder_args *args, struct words *w, char **erro
 		err = parse_feature(args, word, &mode_given, error);
 	}
 	return err;
+}
+
+/* pi_auto, pi_require, pi_off */
+static bool is_pi_key(const char *key)
+{
+	enum larder_pi pi;
+
+	if (strncmp(key, "pi_", 3))
+		return false;
+	for (pi = 0; pi < NR_PI; pi++)
+		if (!strcmp(larder_pi_names[pi], key + 3))
+			return true;
+	return false;
 }
 
 static int parse_policy(struct larder_args *args, struct words *w, char **error)
@@ -125,6 +168,11 @@ static int parse_policy(struct larder_args *args, struct words *w, char **error)
 		}
 		if (!strcmp(word, "migration_threshold")) {
 			args->migration_threshold = value;
+			continue;
+		}
+		if (is_pi_key(word)) {
+			if (value && parse_pi(args, word + 3, error))
+				return -EINVAL;
 			continue;
 		}
 		args->policy_args[args->nr_policy_args].key = word;

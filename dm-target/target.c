@@ -85,6 +85,7 @@ static int make_queues(struct larder_cache *c)
 	INIT_WORK(&c->rerun_work, larder_rerun_worker);
 	INIT_WORK(&c->supply_work, larder_supply_worker);
 	INIT_DELAYED_WORK(&c->tick_work, tick_worker);
+	larder_heal_init(c);
 	return 0;
 }
 
@@ -129,6 +130,8 @@ static int make_resources(struct larder_cache *c, char **error)
 	if (!c->stats)
 		return -ENOMEM;
 	err = bioset_init(&c->bios, BIOS_RESERVED, 0, BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+	if (!err && c->pi_possible)
+		err = larder_reserve_tuples(&c->bios, BIOS_RESERVED);
 	if (!err)
 		err = larder_fill_init(c);
 	if (!err)
@@ -155,6 +158,8 @@ static int construct(struct larder_cache *c, unsigned int argc, char **argv, cha
 	err = larder_parse_args(&c->args, argc - 3, argv + 3, error);
 	if (!err)
 		err = open_devices(c, argv, error);
+	if (!err)
+		err = larder_pi_construct(c, error);
 	if (!err)
 		err = make_resources(c, error);
 	if (err)
@@ -231,7 +236,7 @@ static void start(struct larder_cache *c)
 static int larder_preresume(struct dm_target *ti)
 {
 	unsigned int noio = memalloc_noio_save();	/* the device above is suspended */
-	int err = larder_open(ti->private);
+	int err = larder_pi_resume(ti->private) ?: larder_open(ti->private);
 
 	memalloc_noio_restore(noio);
 	return err;
@@ -289,13 +294,14 @@ static void larder_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	}
 	limits->discard_granularity = bytes;
 	larder_limit_discards(limits, region);
+	larder_pi_limits(c, limits);
 }
 
 #define LARDER_TARGET(target_name, ...)			\
 {							\
 	.name = target_name,				\
 	.version = { __VA_ARGS__ },			\
-	.features = DM_TARGET_SINGLETON,		\
+	.features = DM_TARGET_SINGLETON | DM_TARGET_INTEGRITY, \
 	.module = THIS_MODULE,				\
 	.ctr = larder_ctr,				\
 	.dtr = larder_dtr,				\
