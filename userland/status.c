@@ -93,8 +93,9 @@ static void print_group(const struct json_object *stats, const char *key, const 
 static void print_facts(const struct json_object *stats)
 {
 	static const char *const keys[] = {
-		"version", "pi", "recovered", "block_sectors", "grain_sectors", "slots",
-		"slots_used", "slots_free", "slots_dirty", "journal_used", "journal_blocks",
+		"version", "pi", "pi_profile", "pi_reason", "recovered", "block_sectors",
+		"grain_sectors", "slots", "slots_used", "slots_free", "slots_dirty",
+		"journal_used", "journal_blocks",
 	};
 	struct json_object *value;
 	unsigned int i;
