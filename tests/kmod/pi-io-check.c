@@ -88,6 +88,17 @@ static bool is_expected(const struct pi_io_expectation *expectation, u64 place, 
 	return true;
 }
 
+static void say_expected(struct pi_io_session *session,
+			 const struct pi_io_expectation *expectation, u64 place)
+{
+	const struct pi_io_journal *journal = expectation->journal;
+	u64 index = journal ? index_in(journal, place) : PI_IO_NOT_GIVEN;
+
+	if (index != PI_IO_NOT_GIVEN)
+		pi_io_say(session, "journal: flushed %u, acknowledged %u, newest %u\n",
+			  journal->flushed[index], journal->acked[index], journal->newest[index]);
+}
+
 int pi_io_check(struct pi_io_session *session, const struct pi_io_transfer *transfer,
 		const struct pi_io_expectation *expectation)
 {
@@ -99,8 +110,11 @@ int pi_io_check(struct pi_io_session *session, const struct pi_io_transfer *tran
 		wrong = found.wrong;
 		if (!is_expected(expectation, place_of(transfer, i), found.version))
 			wrong |= 0x10;
-		if (wrong && count++ < MOST_LINES)
-			say_wrong(session, transfer, i, &found, wrong);
+		if (!wrong || count++ >= MOST_LINES)
+			continue;
+		say_wrong(session, transfer, i, &found, wrong);
+		if (wrong & 0x10)
+			say_expected(session, expectation, place_of(transfer, i));
 	}
 	if (!count)
 		return 0;
@@ -139,24 +153,24 @@ static struct pi_io_claim claim_of(const struct pi_io_transfer *transfer,
 	};
 }
 
-/* The range must be the journal's. */
-int pi_io_write(struct pi_io_transfer *transfer, struct pi_io_journal *journal, u32 version)
+/* The range must be the journal's. Numbered within the claim: a later write has a higher version. */
+int pi_io_write(struct pi_io_transfer *transfer, struct pi_io_journal *journal, u32 app,
+		u32 *version)
 {
-	struct pi_io_claim claim;
+	struct pi_io_claim claim = claim_of(transfer, journal);
 	unsigned int i;
 	int error;
 
-	if (!journal)
-		return pi_io_submit(transfer);
-	claim = claim_of(transfer, journal);
 	pi_io_claim(journal, &claim);
+	*version = pi_io_next_version();
+	pi_io_fill(transfer, *version, app);
 	for (i = 0; i < claim.count; i++)
-		journal->newest[claim.first + i] = version;
+		journal->newest[claim.first + i] = *version;
 	error = pi_io_submit(transfer);
 	for (i = 0; !error && i < claim.count; i++) {
-		WRITE_ONCE(journal->acked[claim.first + i], version);
+		WRITE_ONCE(journal->acked[claim.first + i], *version);
 		if (transfer->fua)
-			journal->flushed[claim.first + i] = version;
+			journal->flushed[claim.first + i] = *version;
 	}
 	pi_io_unclaim(journal, &claim);
 	return error;

@@ -168,24 +168,28 @@ static int do_write(struct command *command)
 {
 	const struct pi_io_words *words = &command->words;
 	struct pi_io_transfer transfer = {};
+	u32 app = given(words->app, PI_IO_OWN_APP), version = 0;
 	unsigned int i;
-	u32 version;
 	int error;
 
 	error = check_transfer(command);
 	if (error)
 		return error;
-	if (words->nr_bad && command->journal)
-		return refuse(command, "what is bad on purpose is not for a journal");
+	if (command->journal && (words->nr_bad || given(words->version, 0)))
+		return refuse(command, "what is bad on purpose or has a version is not for a journal");
 	if (words->nr_bad && words->plain)
 		return refuse(command, "a plain write has no tuples of ours");
 	error = start_transfer(command, &transfer, words->start, intervals_of(command), true);
-	if (!error) {
+	if (!error && command->journal) {
+		error = pi_io_write(&transfer, command->journal, app, &version);
+	} else if (!error) {
 		version = given(words->version, 0) ?: pi_io_next_version();
-		pi_io_fill(&transfer, version, given(words->app, PI_IO_OWN_APP));
+		pi_io_fill(&transfer, version, app);
 		for (i = 0; i < words->nr_bad; i++)
 			pi_io_spoil(&transfer, words->bad[i].interval, words->bad[i].what);
-		error = pi_io_write(&transfer, command->journal, version);
+		error = pi_io_submit(&transfer);
+	}
+	if (transfer.tuples) {
 		if (error)
 			pi_io_say_error(command->session, &transfer, error);
 		else
@@ -260,7 +264,7 @@ static int sweep_one(struct command *command, unsigned int cut, bool write,
 	if (!error && write) {
 		expectation->version = pi_io_next_version();
 		pi_io_fill(&transfer, expectation->version, PI_IO_OWN_APP);
-		error = pi_io_write(&transfer, NULL, expectation->version);
+		error = pi_io_submit(&transfer);
 		if (error)
 			pi_io_say_error(command->session, &transfer, error);
 	} else if (!error) {

@@ -109,9 +109,7 @@ static int one_transfer(struct worker *worker)
 	draw_shape(worker, &transfer);
 	error = pi_io_prepare(&transfer);
 	if (!error && transfer.write) {
-		version = pi_io_next_version();
-		pi_io_fill(&transfer, version, PI_IO_OWN_APP);
-		error = pi_io_write(&transfer, stress->journal, version);
+		error = pi_io_write(&transfer, stress->journal, PI_IO_OWN_APP, &version);
 		if (error && atomic_read(&stress->errors) <= 0)
 			pi_io_say_error(stress->session, &transfer, error);
 		atomic_inc(&stress->writes);

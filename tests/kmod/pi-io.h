@@ -231,8 +231,9 @@ void pi_io_say_error(struct pi_io_session *session, const struct pi_io_transfer 
 void pi_io_say_versions(struct pi_io_session *session, const struct pi_io_transfer *transfer);
 const char *pi_io_error_name(int error);
 
-/* Both claim their range in the journal, if there is one; the answer is that of the device. */
-int pi_io_write(struct pi_io_transfer *transfer, struct pi_io_journal *journal, u32 version);
+/* Both claim their range in the journal, which a read need not have. */
+int pi_io_write(struct pi_io_transfer *transfer, struct pi_io_journal *journal, u32 app,
+		u32 *version);
 int pi_io_read(struct pi_io_session *session, struct pi_io_transfer *transfer,
 	       const struct pi_io_expectation *expectation);
 int pi_io_flush_journal(struct pi_io_device *device, struct pi_io_journal *journal);
