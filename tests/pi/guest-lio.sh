@@ -79,7 +79,7 @@ test_lio() {
 	pi write dev="$lun" start=512 n=512 app=4660 version=3
 	check "application tag" 1234 "$(tuples "$lun" 512 "$step" | cut -d' ' -f3)"
 	same_tuples "initiator and cache" "$lun" 512 512 $dev 512
-	same_tuples "initiator and SSD" "$lun" 512 64 "$ssd" "$(need_place "$ssd" 512 3)"
+	same_tuples "initiator and SSD" "$lun" 512 "$(block)" "$ssd" "$(need_place "$ssd" 512 3)"
 	pi sweep dev="$lun" start=1600 n=$((24 * step))
 	pi stress dev="$lun" journal=lio start=$((8 * MIB)) n=$((6 * MIB)) ops=200
 	pi verify dev="$lun" journal=lio

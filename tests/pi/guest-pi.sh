@@ -116,7 +116,7 @@ test_write_hit() {
 	new_frozen_cache writeback
 	pi write dev=$dev start=1024 n=$((64 * step)) app=100 version=1
 	check "application tag" 0064 "$(tuples $dev 1024 "$step" | cut -d' ' -f3)"
-	same_tuples "top and SSD" $dev 1024 $((32 * step)) "$ssd" "$(need_place "$ssd" 1024)"
+	same_tuples "top and SSD" $dev 1024 "$(block)" "$ssd" "$(need_place "$ssd" 1024)"
 	# over what is there, across blocks, in pieces, from odd places in memory
 	pi write dev=$dev start=$((1024 + 5 * step)) n=$((50 * step)) cut=3,20 pibreak=7 version=2
 	pi write dev=$dev start=$((1024 + 9 * step)) n=$((3 * step)) seed=123456 version=3
@@ -145,7 +145,7 @@ test_miss_and_fill() {
 	wait_until 20 filled $((512 / $(larder_stat block_sectors))) || fail "only $(larder_stat slots_used) slots filled"
 	used=$(larder_stat slots_used)
 	hits=$(larder_stat read_hits)
-	same_tuples "origin and SSD" "$origin" 2048 64 "$ssd" "$(need_place "$ssd" 2048 1)"
+	same_tuples "origin and SSD" "$origin" 2048 "$(block)" "$ssd" "$(need_place "$ssd" 2048 1)"
 	check "hit" "ok 1:$((512 / step))" "$(pi read dev=$dev start=2048 n=512 cut=3)"
 	check_that "it was one" "$(larder_stat read_hits) > $hits"
 	check "nothing more is filled by it" "$used" "$(larder_stat slots_used)"
@@ -223,7 +223,7 @@ test_write_through() {
 	wait_until 20 is_on_ssd 512 900000 || fail "it does not come into the cache"
 	pi write dev=$dev start=512 n=64 version=900001 app=78
 	same_tuples "top and origin" $dev 512 512 "$origin" 512
-	same_tuples "SSD and origin" "$ssd" "$(need_place "$ssd" 512 900001)" 64 "$origin" 512
+	same_tuples "SSD and origin" "$ssd" "$(need_place "$ssd" 512 900001)" "$(block)" "$origin" 512
 }
 
 # --- changes of the table ---
@@ -480,7 +480,7 @@ test_mismatch() {
 	local other
 	for other in 1,crc,4096 3,crc,512 1,ip,512 0,crc,512; do
 		[[ $kind == ram ]] || break
-		make_world "$other"
+		ssd_format=$other make_world
 		mismatch "an SSD of $other"
 		clean_up
 	done

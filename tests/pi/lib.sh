@@ -163,25 +163,25 @@ make_nvme() {
 	blank "$ssd"
 }
 
-# In memory, of our own: for kernels that have neither of the others. make_ram [FORMAT-OF-SSD]
+# In memory, of our own: for kernels that have neither of the others. The cache device may have another
+# format, $ssd_format (TYPE,GUARD,INTERVAL).
 make_ram() {
 	local format=$pi_type,$pi_guard,$interval
 	unload_modules pi-disk
 	load_module pi-disk \
-		disks="pi-origin,$format,$((origin_sectors / MIB));pi-ssd,${1:-$format},$((ssd_sectors / MIB))"
+		disks="pi-origin,$format,$((origin_sectors / MIB));pi-ssd,${ssd_format:-$format},$((ssd_sectors / MIB))"
 	wait_until 10 test -b /dev/pi-ssd || fail "no /dev/pi-ssd"
 	origin=/dev/pi-origin ssd=/dev/pi-ssd
 	# shellcheck disable=SC2034
 	ssd_disk=$ssd
 }
 
-# The disks of the world, and a metadata device that can lose power and has no PI. In memory, the cache
-# device may have another format: make_world [TYPE,GUARD,INTERVAL]
+# The disks of the world, and a metadata device that can lose power and has no PI.
 make_world() {
 	case $kind in
 	scsi) make_scsi ;;
 	nvme) make_nvme ;;
-	ram) make_ram "$@" ;;
+	ram) make_ram ;;
 	*) fail "no such world: $kind" ;;
 	esac
 	add_disk meta 2M type=ssd
@@ -248,5 +248,8 @@ new_frozen_cache() {
 	freeze
 }
 
-# cached_sectors_are N
+# Sectors of a block: what lies together on the cache device.
+block() { larder_stat block_sectors; }
+
+# filled N: are at least so many slots in use?
 filled() { [[ $(larder_stat slots_used) -ge $1 ]]; }
