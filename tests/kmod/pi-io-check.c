@@ -153,7 +153,7 @@ static struct pi_io_claim claim_of(const struct pi_io_transfer *transfer,
 	};
 }
 
-/* The range must be the journal's. Numbered within the claim: a later write has a higher version. */
+/* The range must be the journal's. Numbered when it is claimed: later is higher. */
 int pi_io_write(struct pi_io_transfer *transfer, struct pi_io_journal *journal, u32 app,
 		u32 *version)
 {

@@ -4,7 +4,7 @@
  * kernels without scsi_debug and NVMe (User Mode Linux with its sanitizers).
  *
  *	insmod pi-disk.ko disks="NAME,TYPE,GUARD,INTERVAL,MIB;..."
- *	echo NAME SECTOR >/sys/module/pi_disk/parameters/damage	flips a bit of the data below the tuple
+ *	echo NAME SECTOR >/sys/module/pi_disk/parameters/damage		flips a bit of the data
  *
  * TYPE is 1, 3, or 0: kept, but not looked at.  GUARD is crc or ip.
  */
@@ -149,7 +149,8 @@ static blk_status_t perform(struct pi_disk *disk, struct request *request)
 	}
 }
 
-static blk_status_t queue_request(struct blk_mq_hw_ctx *context, const struct blk_mq_queue_data *queued)
+static blk_status_t queue_request(struct blk_mq_hw_ctx *context,
+				  const struct blk_mq_queue_data *queued)
 {
 	struct pi_disk *disk = queued->rq->q->queuedata;
 	blk_status_t status;
