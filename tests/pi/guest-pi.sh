@@ -263,6 +263,8 @@ test_off_and_on() {
 	make_world
 	new_cache
 	pi stress dev=$dev journal=o n=$((2 * MIB)) ops=80
+	# what is dirty is written back without its application tags while it is off
+	drain
 	features="writeback pi=off"
 	reload
 	check "state" off "$(pi_state)"

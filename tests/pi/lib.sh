@@ -62,12 +62,18 @@ in_background() {
 # tuples DEVICE START N [SEED]: as they are stored there; places are counted from START.
 tuples() { pi tuples "dev=$1" "start=$2" "n=$3" ${4:+"seed=$4"}; }
 
+# Where nothing was ever written, tuples of all ones or those that were made for zeroes are the same.
+known_tuples() {
+	tuples "$@" | awk '$3 == "ffff" && $4 == "ffffffff" ||
+		$3 == "0000" && $2 == $5 && ($2 == "0000" || $2 == "ffff") { $0 = $1 " never written" } { print }'
+}
+
 # same_tuples WHAT DEVICE START N OTHER-DEVICE OTHER-START: byte for byte. With the same seed the
 # reference tags of different places are the same, if they are right below.
 same_tuples() {
 	local one other
-	one=$(tuples "$2" "$3" "$4" 4711)
-	other=$(tuples "$5" "$6" "$4" 4711)
+	one=$(known_tuples "$2" "$3" "$4" 4711)
+	other=$(known_tuples "$5" "$6" "$4" 4711)
 	[[ $one == "$other" ]] ||
 		fail "$1: tuples differ: $(diff <(echo "$one") <(echo "$other") | head -n 4 | tr '\n' ' ')"
 }
