@@ -102,7 +102,7 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 
 	bitmap_zero(d->have, WINDOW_UNITS);
 	larder_transfer_init(&t);
-	t.tuples = c->pi ? d->tuples : NULL;
+	t.tuples = c->pi_kept ? d->tuples : NULL;
 	for (i = 0; i < nr; i++)
 		window_read_entry(c, &t, &entries[i], start);
 	status = larder_transfer_wait(&t);
@@ -112,7 +112,7 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 		return status;
 
 	larder_transfer_init(&t);
-	t.tuples = c->pi ? d->tuples : NULL;
+	t.tuples = c->pi_kept ? d->tuples : NULL;
 	for_each_set_bitrange(unit, end, d->have, WINDOW_UNITS) {
 		u64 from = start + (u64)unit * UNIT_SECTORS;
 		u64 to = min(start + (u64)end * UNIT_SECTORS, c->geometry.origin_sectors);

@@ -168,7 +168,7 @@ static void copy_bio(struct fill *f, struct bio *bio, struct bvec_iter start)
 static bool copy_tuples(struct fill *f, struct bio *bio)
 {
 	f->tuples = NULL;
-	if (likely(!f->c->pi) || !larder_has_tuples(bio))
+	if (likely(!f->c->pi_kept) || !larder_has_tuples(bio))
 		return true;
 	f->tuples = larder_tuples_alloc(f->c, f->nr_pages, GFP_NOWAIT | __GFP_NOWARN);
 	return f->tuples && larder_tuples_copy(f->c, f->tuples, bio);
@@ -225,14 +225,14 @@ static blk_status_t copy_run(struct larder_cache *c, struct copy_in *op, u32 off
 		u32 n = min_t(u32, sectors, COPY_PAGES << (PAGE_SHIFT - SECTOR_SHIFT));
 
 		larder_transfer_init(&t);
-		t.tuples = c->pi ? op->tuples : NULL;
+		t.tuples = c->pi_kept ? op->tuples : NULL;
 		count(c, COUNT_ORIGIN_READS);
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, op->pages, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			return status;
 		larder_transfer_init(&t);
-		t.tuples = c->pi ? op->tuples : NULL;
+		t.tuples = c->pi_kept ? op->tuples : NULL;
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, n);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, to, n, op->pages, 0);
 		status = larder_transfer_wait(&t);

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * T10 protection information: whether tuples pass, which profile the device
- * has, and why not.  The decision is made by the constructor, which takes the
- * memory, and again at each resume, since what is below may have changed.
- * Documentation/integrity.rst says what is promised, and has the rules.
+ * has, and why not.  There are two answers: whether our own transfers between
+ * origin and cache device carry tuples (pi_kept), for which these two must
+ * have the same profile, and whether requests may bring some (pi), for which
+ * the cached device must have it, too.  Both are given by the constructor,
+ * which takes the memory, and again at each resume, since what is below may
+ * have changed.  Documentation/integrity.rst says what is promised, and has
+ * the rules.
  */
 #include "larder.h"
 
@@ -25,15 +29,13 @@ static const char *compare(const struct larder_profile *a, const struct larder_p
 	return NULL;
 }
 
-/* NULL when tuples can pass: then *common is the profile. */
-static const char *why_not(struct larder_cache *c, struct larder_profile *common)
+/* NULL when tuples can be carried between the devices: then *common is the profile. */
+static const char *why_not_kept(struct larder_cache *c, struct larder_profile *common)
 {
 	struct larder_profile cached = { };
 	bool origin_has = larder_bdev_profile(c->origin_dev->bdev, common);
 	bool cache_has = larder_bdev_profile(c->cache_dev->bdev, &cached);
 
-	if (c->args.pi == PI_OFF)
-		return "the table says so";
 	if (!origin_has && !cache_has)
 		return "neither origin nor cache device has protection information";
 	if (!origin_has)
@@ -43,6 +45,12 @@ static const char *why_not(struct larder_cache *c, struct larder_profile *common
 	if (common->guard == GUARD_NONE || cached.guard == GUARD_NONE)
 		return "metadata without a guard, which no device checks, are not carried";
 	return compare(common, &cached);
+}
+
+/* NULL when requests may bring tuples; kept: what why_not_kept() says. */
+static const char *why_not(const struct larder_cache *c, const char *kept)
+{
+	return c->args.pi == PI_OFF ? "the table says so" : kept;
 }
 
 static void tell(struct larder_cache *c, const char *device, struct block_device *bdev)
@@ -70,12 +78,12 @@ static int refuse(struct larder_cache *c, const char *why)
 /* Constructor, with the devices open. */
 int larder_pi_construct(struct larder_cache *c, char **error)
 {
-	const char *why = why_not(c, &c->profile);
+	const char *kept = why_not_kept(c, &c->profile), *why = why_not(c, kept);
 	struct larder_profile before;
 	bool had = larder_table_profile(c->ti->table, &before);
 
 	c->pi_reason = why;
-	c->pi_possible = !why;
+	c->pi_possible = !kept;
 	/* somebody may be sending tuples of that kind; where profiles are limits, dm core judges */
 	if (!why && LARDER_REGISTERS_INTEGRITY && had && compare(&before, &c->profile)) {
 		*error = "The device has another kind of protection information already";
@@ -98,7 +106,8 @@ int larder_pi_construct(struct larder_cache *c, char **error)
 void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits)
 {
 	struct larder_profile now = { };
-	bool pass = c->pi_possible && !why_not(c, &now) && !compare(&now, &c->profile);
+	const char *why = why_not(c, why_not_kept(c, &now));
+	bool pass = c->pi_possible && !why && !compare(&now, &c->profile);
 
 	larder_limit_integrity(limits, pass ? c->origin_dev->bdev : NULL);
 }
@@ -119,10 +128,12 @@ static void register_profile(struct larder_cache *c, bool pass)
 int larder_pi_resume(struct larder_cache *c)
 {
 	struct larder_profile now = { }, has = { };
-	const char *why = why_not(c, &now);
+	const char *kept = why_not_kept(c, &now), *why;
 
-	if (!why && (!c->pi_possible || compare(&now, &c->profile)))
-		why = "the devices had other protection information when the table was loaded";
+	/* the memory is made for what there was then */
+	if (!kept && (!c->pi_possible || compare(&now, &c->profile)))
+		kept = "the devices had other protection information when the table was loaded";
+	why = why_not(c, kept);
 	if (LARDER_REGISTERS_INTEGRITY)
 		register_profile(c, !why);
 	/* whoever sends tuples goes by what the device says */
@@ -130,6 +141,7 @@ int larder_pi_resume(struct larder_cache *c)
 		why = "the device has not got the profile: load the table again";
 	c->pi_reason = why;
 	c->pi = !why;
+	c->pi_kept = !kept;
 	return why && c->args.pi == PI_REQUIRE ? refuse(c, why) : 0;
 }
 

@@ -20,6 +20,7 @@
  *	integrity.c	T10 protection information: does it pass, and why not
  *	tuples.c	its tuples, on their way with the data
  *	heal.c		protection errors of the cache device
+ *	scrub.c		looks for damage on the cache device
  *	discard.c	discards
  *	destage.c	out of the cache: write-back, its order and pace
  *	commit.c	the metadata worker: group commit, checkpoints
@@ -52,7 +53,7 @@ enum larder_mode {
 	NR_MODES,
 };
 
-/* What the table line says of protection information; what comes of it is c->pi. */
+/* What the table line says of protection information; what comes of it is c->pi and c->pi_kept. */
 enum larder_pi {
 	PI_AUTO,
 	PI_REQUIRE,
@@ -201,9 +202,11 @@ struct larder_cache {
 	bool no_origin_discards;		/* the origin cannot: they end at the cache */
 	struct larder_args args;
 
-	bool pi;			/* tuples pass; changes only while suspended */
+	/* these two change only while suspended */
+	bool pi;			/* the device has the profile, requests may bring tuples */
+	bool pi_kept;			/* own transfers carry them, also where pi is not set */
 	bool pi_possible;		/* at the constructor: there is memory for them */
-	const char *pi_reason;		/* why they do not, or NULL */
+	const char *pi_reason;		/* why pi is not set, or NULL */
 	struct larder_profile profile;	/* with pi_possible: of both devices */
 	u32 tuples_per_page;
 
@@ -243,6 +246,7 @@ struct larder_cache {
 	atomic_t forgets_pending;	/* slots in FORGETTING */
 	struct delayed_work destage_work;
 	struct destage *destage;
+	struct larder_scrub *scrub;
 	struct delayed_work tick_work;
 	unsigned long last_io;		/* jiffies, for idleness */
 
@@ -386,6 +390,16 @@ int larder_pi_miss(struct larder_cache *c, struct bio *bio, struct larder_io *io
 /* heal.c */
 void larder_heal(struct larder_cache *c, struct larder_io *io);
 void larder_heal_init(struct larder_cache *c);
+
+/* scrub.c; nothing of it is at work between pause and go_on, which must follow */
+int larder_scrub_init(struct larder_cache *c);
+void larder_scrub_exit(struct larder_cache *c);
+void larder_scrub_pause(struct larder_cache *c);
+void larder_scrub_go_on(struct larder_cache *c);
+void larder_scrub_take_over(struct larder_cache *c, struct larder_cache *from);
+unsigned int larder_scrub_text(struct larder_cache *c, char *text, unsigned int size, bool list);
+int larder_scrub_message(struct larder_cache *c, unsigned int argc, char **argv, char *result,
+			 unsigned int maxlen);
 
 /* map.c */
 int larder_map(struct dm_target *ti, struct bio *bio);

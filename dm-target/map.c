@@ -97,7 +97,7 @@ static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *
 	accept(bio, run);
 	slot_touch(&c->map, slot);
 	count(c, COUNT_READ_HIT);
-	if (unlikely(c->pi))
+	if (unlikely(c->pi_kept))
 		return larder_pi_read(c, bio, c->cache_dev,
 				      geometry_slot_start(&c->geometry, slot) + e->offset);
 	remap_to_slot(c, bio, e, slot);
@@ -141,7 +141,7 @@ again:
 	io->kind = READ_ONCE(c->running) && !c->policy_ops->cleaner ? IO_READ_MISS : IO_PASS;
 	larder_remap(bio, c->origin_dev, bio->bi_iter.bi_sector);
 	io->iter = bio->bi_iter;
-	return unlikely(c->pi) ? larder_pi_miss(c, bio, io) : DM_MAPIO_REMAPPED;
+	return unlikely(c->pi_kept) ? larder_pi_miss(c, bio, io) : DM_MAPIO_REMAPPED;
 }
 
 static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *io)

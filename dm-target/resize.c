@@ -59,10 +59,10 @@ static int copy_tail(struct larder_cache *c, u32 slot, u64 block, u64 from, u64 
 {
 	u64 shift = geometry_slot_start(&c->geometry, slot) -
 		    geometry_block_start(&c->geometry, block);
-	struct larder_tuples *tuples = c->pi ? larder_tuples_alloc(c, 1, GFP_NOIO) : NULL;
+	struct larder_tuples *tuples = c->pi_kept ? larder_tuples_alloc(c, 1, GFP_NOIO) : NULL;
 	struct page *page = alloc_page(GFP_NOIO);
 	struct larder_transfer t;
-	blk_status_t status = page && (tuples || !c->pi) ? BLK_STS_OK : BLK_STS_RESOURCE;
+	blk_status_t status = page && (tuples || !c->pi_kept) ? BLK_STS_OK : BLK_STS_RESOURCE;
 	u32 n;
 
 	for (; from < to && !status; from += n) {

@@ -2,10 +2,10 @@
 /*
  * Tuples of T10 protection information, and how they travel with data: with
  * clones of users' requests, and beside pages of our own transfers.  Used only
- * in caches whose c->pi is set.  The lowest driver exchanges the reference tags
- * in place, for writes without putting them back, and it adds to or subtracts
- * from the seed; so nothing here ever looks at them, but for never-written
- * sectors.
+ * in caches whose c->pi_kept is set.  The lowest driver exchanges the reference
+ * tags in place, for writes without putting them back, and it adds to or
+ * subtracts from the seed; so nothing here ever looks at them, but for
+ * never-written sectors.
  */
 #include <linux/slab.h>
 
