@@ -37,6 +37,7 @@
 #define __acquires(x)
 #define S64_MAX INT64_MAX
 #define NSEC_PER_MSEC 1000000L
+#define NSEC_PER_SEC 1000000000L
 #define HZ 250
 
 typedef unsigned int gfp_t;
@@ -211,6 +212,7 @@ void sim_free(const void *memory);
 #define alloc_page(gfp) ((struct page *)sim_alloc(PAGE_SIZE, PAGE_SIZE, false, gfp))
 #define __free_page(p) sim_free(p)
 #define page_address(p) ((void *)(p)->bytes)
+#define virt_to_page(p) vmalloc_to_page(p)
 #define struct_size(p, member, n) (sizeof(*(p)) + (n) * sizeof((p)->member[0]))
 #define array_size(a, b) ((size_t)(a) * (b))
 #define offset_in_page(p) ((unsigned long)(p) & (PAGE_SIZE - 1))
@@ -257,6 +259,9 @@ void mempool_free(void *element, mempool_t *pool);
 
 /* --- odds and ends (library.c) --- */
 
+#define ERR_PTR(error) ((void *)(long)(error))
+#define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-4095)
+
 struct module;
 #define THIS_MODULE ((struct module *)NULL)
 #define EXPORT_SYMBOL_GPL(x)
@@ -285,6 +290,7 @@ char *strim(char *text);
 void *memchr_inv(const void *from, int byte, size_t n);
 #define sizeof_field(type, field) sizeof(((type *)0)->field)
 int vscnprintf(char *to, size_t size, const char *format, va_list args);
+int scnprintf(char *to, size_t size, const char *format, ...) __printf(3, 4);
 #define clamp_t(t, v, low, high) min_t(t, max_t(t, v, low), high)
 
 #define DECLARE_BITMAP(name, bits) unsigned long name[DIV_ROUND_UP(bits, 64)]

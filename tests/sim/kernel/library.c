@@ -80,6 +80,17 @@ int vscnprintf(char *to, size_t size, const char *format, va_list args)
 	return n < (int)size ? n : (int)size - 1;
 }
 
+int scnprintf(char *to, size_t size, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vscnprintf(to, size, format, args);
+	va_end(args);
+	return n;
+}
+
 void bitmap_zero(unsigned long *map, unsigned int bits)
 {
 	memset(map, 0, DIV_ROUND_UP(bits, 64) * sizeof(long));
