@@ -141,6 +141,7 @@ static void take_over(struct larder_cache *c, struct larder_cache *from)
 	atomic_set(&c->forgets_pending, atomic_read(&from->forgets_pending));
 	c->committer.failed = from->committer.failed;
 	c->was_clean = from->was_clean;
+	larder_scrub_take_over(c, from);
 	c->loaded = true;
 }
 

@@ -20,6 +20,7 @@
  *	integrity.c	T10 protection information: does it pass, and why not
  *	tuples.c	its tuples, on their way with the data
  *	heal.c		protection errors of the cache device
+ *	scrub.c		looks for damage on the cache device
  *	discard.c	discards
  *	destage.c	out of the cache: write-back, its order and pace
  *	commit.c	the metadata worker: group commit, checkpoints
@@ -245,6 +246,7 @@ struct larder_cache {
 	atomic_t forgets_pending;	/* slots in FORGETTING */
 	struct delayed_work destage_work;
 	struct destage *destage;
+	struct larder_scrub *scrub;
 	struct delayed_work tick_work;
 	unsigned long last_io;		/* jiffies, for idleness */
 
@@ -388,6 +390,16 @@ int larder_pi_miss(struct larder_cache *c, struct bio *bio, struct larder_io *io
 /* heal.c */
 void larder_heal(struct larder_cache *c, struct larder_io *io);
 void larder_heal_init(struct larder_cache *c);
+
+/* scrub.c; nothing of it is at work between pause and go_on, which must follow */
+int larder_scrub_init(struct larder_cache *c);
+void larder_scrub_exit(struct larder_cache *c);
+void larder_scrub_pause(struct larder_cache *c);
+void larder_scrub_go_on(struct larder_cache *c);
+void larder_scrub_take_over(struct larder_cache *c, struct larder_cache *from);
+unsigned int larder_scrub_text(struct larder_cache *c, char *text, unsigned int size, bool list);
+int larder_scrub_message(struct larder_cache *c, unsigned int argc, char **argv, char *result,
+			 unsigned int maxlen);
 
 /* map.c */
 int larder_map(struct dm_target *ti, struct bio *bio);

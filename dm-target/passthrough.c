@@ -57,7 +57,7 @@ again:
 	}
 	if (e.sectors < bio_sectors(bio))
 		larder_accept(bio, e.sectors);
-	/* nobody holds slots in this mode, so it is VALID or FORGETTING already */
+	/* only a scrub holds slots in this mode, and wakes us when it does so no more */
 	if (slot_change(&c->map, slot, SLOT_VALID, SLOT_FORGETTING, NO_WRITERS | NO_READERS, NULL))
 		batch->slots[batch->nr++] = slot;
 	larder_park(c, sh, io);
@@ -168,12 +168,12 @@ int larder_invalidate(struct larder_cache *c, unsigned int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	for (i = 0; i < argc; i++) {
+	/* it holds slots, which could not be dropped then */
+	larder_scrub_pause(c);
+	for (err = 0, i = 0; i < argc && !err; i++)
 		err = parse_range(argv[i], chunks, &begin, &end) ?:
 		      invalidate_slots(c, begin * ratio,
 				       min_t(u64, end * ratio, c->geometry.nr_slots));
-		if (err)
-			return err;
-	}
-	return 0;
+	larder_scrub_go_on(c);
+	return err;
 }

@@ -221,7 +221,9 @@ static void emit_json(struct larder_cache *c, struct out *o)
 	if (c->policy_memory && c->policy_ops->emit_stats)
 		c->policy_ops->emit_stats(&c->policy, emit_json_pair, o);
 	spin_unlock_irq(&c->policy_lock);
-	emit(o, "}}");
+	emit(o, "},\"scrub\":");
+	o->used += larder_scrub_text(c, o->text + o->used, o->size - o->used, false);
+	emit(o, "}");
 }
 
 static int set_value(struct larder_cache *c, const char *key, const char *text)
@@ -262,6 +264,7 @@ static int same_mode(struct larder_cache *c, const char *mode)
 
 /*
  *	stats		everything as JSON, without a commit
+ *	scrub ...	see scrub.c
  *	<key> <value>	a setting of the policy, or migration_threshold
  *	mode <mode>	refused, unless it is the table's
  *	invalidate_cblocks <chunk>[-<end>]...
@@ -279,12 +282,14 @@ int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		emit_json(c, &o);
 		return 1;
 	}
+	if (argc && !strcmp(argv[0], "scrub"))
+		return larder_scrub_message(c, argc - 1, argv + 1, result, maxlen);
 	if (argc && !strcmp(argv[0], "invalidate_cblocks"))
 		return larder_invalidate(c, argc - 1, argv + 1);
 	if (argc == 2 && !strcmp(argv[0], "mode"))
 		return same_mode(c, argv[1]);
 	if (argc == 2)
 		return set_value(c, argv[0], argv[1]);
-	DMERR("message: expected \"stats\", \"<key> <value>\" or \"invalidate_cblocks <range>...\"");
+	DMERR("message: expected \"stats\", \"scrub ...\", \"<key> <value>\" or \"invalidate_cblocks <range>...\"");
 	return -EINVAL;
 }

@@ -103,6 +103,7 @@ static void destroy(struct larder_cache *c)
 	destroy_queue(c->run_queue);
 	destroy_queue(c->commit_queue);
 	larder_destage_exit(c);
+	larder_scrub_exit(c);
 	larder_fill_exit(c);
 	bioset_exit(&c->bios);
 	larder_policy_close(c);
@@ -136,6 +137,8 @@ static int make_resources(struct larder_cache *c, char **error)
 		err = larder_fill_init(c);
 	if (!err)
 		err = larder_destage_init(c);
+	if (!err)
+		err = larder_scrub_init(c);
 	if (!err)
 		err = make_queues(c);
 	return err;
@@ -231,6 +234,8 @@ static void start(struct larder_cache *c)
 	queue_delayed_work(c->run_queue, &c->tick_work, HZ);
 	queue_work(c->run_queue, &c->supply_work);
 	larder_destage_start(c);
+	larder_scrub_pause(c);
+	larder_scrub_go_on(c);
 }
 
 static int larder_preresume(struct dm_target *ti)
@@ -255,6 +260,9 @@ static void larder_presuspend(struct dm_target *ti)
 	WRITE_ONCE(c->running, false);
 	cancel_delayed_work_sync(&c->tick_work);
 	larder_destage_stop(c);
+	larder_scrub_pause(c);
+	/* which does not bring it back before the next resume */
+	larder_scrub_go_on(c);
 }
 
 static void larder_presuspend_undo(struct dm_target *ti)
