@@ -163,24 +163,33 @@ static void look_for_state(struct larder_cache *c, const struct metadata *found)
 }
 
 /*
+ * For a resume that fails before it is known what is on the device: the former
+ * table goes now; what it has is kept, and judged by the next resume.
+ */
+void larder_keep_state(struct larder_cache *c)
+{
+	if (!c->loaded)
+		look_for_state(c, NULL);
+}
+
+/*
  * Is there a state in memory, our own or a former table's, that fits what is
- * on the device?  Then c->loaded.  An error when the device cannot be read:
- * not to be taken for "no".
+ * on the device?  Then c->loaded.  An error when the device cannot be read, or
+ * for want of memory: not to be taken for "no".
  */
 int larder_find_state(struct larder_cache *c)
 {
 	u64 units = bdev_nr_sectors(c->metadata_dev->bdev) / LARDER_UNIT_SECTORS;
 	void *memory = vzalloc(metadata_bytes());
-	struct metadata *found;
-	int err;
+	struct metadata *found = NULL;
+	int err = -ENOMEM;
 
-	if (!memory)
-		return -ENOMEM;
-	found = metadata_init(memory, units);
-	err = larder_run_operation(c, metadata_probe_begin(found));
-	/* the former table goes now: what it has is kept, and judged by the next resume */
-	if (err && !c->loaded)
-		look_for_state(c, NULL);
+	if (memory) {
+		found = metadata_init(memory, units);
+		err = larder_run_operation(c, metadata_probe_begin(found));
+	}
+	if (err)
+		larder_keep_state(c);
 	if (!err && !left(c, found)) {
 		c->stale |= c->loaded;
 		c->loaded = false;

@@ -340,6 +340,7 @@ int larder_resize(struct larder_cache *c, bool anew);
 int larder_claim_metadata(struct larder_cache *c);
 void larder_release_metadata(struct larder_cache *c);
 void larder_forget_cache(struct larder_cache *c);
+void larder_keep_state(struct larder_cache *c);
 int larder_find_state(struct larder_cache *c);
 bool larder_has_twin(struct larder_cache *c);
 u64 larder_dirty_elsewhere(struct larder_cache *c);

@@ -241,8 +241,12 @@ static void start(struct larder_cache *c)
 static int larder_preresume(struct dm_target *ti)
 {
 	unsigned int noio = memalloc_noio_save();	/* the device above is suspended */
-	int err = larder_pi_resume(ti->private) ?: larder_open(ti->private);
+	int err = larder_pi_resume(ti->private);
 
+	if (err)
+		larder_keep_state(ti->private);
+	else
+		err = larder_open(ti->private);
 	memalloc_noio_restore(noio);
 	return err;
 }
