@@ -104,7 +104,7 @@ static int one_transfer(struct worker *worker)
 
 	draw_range(worker, &transfer);
 	transfer.write = !draw_percent(worker, stress->words->reads);
-	transfer.plain = transfer.write && draw_percent(worker, stress->words->plains);
+	transfer.plain = draw_percent(worker, stress->words->plains);
 	transfer.fua = draw_percent(worker, 5);
 	draw_shape(worker, &transfer);
 	error = pi_io_prepare(&transfer);

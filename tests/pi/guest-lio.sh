@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Protection information from a SCSI initiator to the disks, in a guest: a disk of tcm_loop, which is a
-# logical unit of LIO on iblock, on a cache over two disks with PI. See run, and Documentation/testing/pi.md.
+# Protection information from an initiator to the disks, in a guest: a SCSI disk of tcm_loop, which is a
+# logical unit of LIO on iblock, on a cache over two disks with PI; and what nvmet makes of such a cache, which
+# hands PI on with hardware only that no guest has. See run, and Documentation/testing/pi.md.
 #
 # usage: guest-lio.sh [WORLD...]
 #
@@ -37,10 +38,7 @@ export_disk() {
 	mkdir -p $loop/tpgt_1/lun/lun_0
 	echo naa.6001405000000002 >$loop/tpgt_1/nexus
 	ln -s $unit $loop/tpgt_1/lun/lun_0/unit
-	local host
-	host=$(basename "$(compgen -G '/sys/bus/pseudo/devices/tcm_loop_adapter_*/host*' | head -n 1)")
-	wait_until 10 eval 'lio_disk >/dev/null || { echo "- - -" >/sys/class/scsi_host/'"$host"'/scan && false; }' ||
-		fail "no disk of LIO"
+	wait_until 10 eval 'lio_disk >/dev/null' || fail "no disk of LIO"
 	lun=$(lio_disk)
 	wait_until 10 test -b "$lun" || fail "no $lun"
 }
@@ -54,7 +52,10 @@ unexport_disk() {
 }
 
 # What a failed test has left goes before the devices below it.
-before_clean_up() { unexport_disk || true; }
+before_clean_up() {
+	unexport_disk || true
+	unexport_name_space || true
+}
 
 # The exerciser and LIO, without a cache: what can be expected of a disk alone.
 test_lio_alone() {
@@ -103,13 +104,110 @@ test_lio_damage() {
 	pi read dev="$lun" start=2048 n=512
 	wait_until 20 filled $((512 / $(larder_stat block_sectors))) || fail "only $(larder_stat slots_used) slots filled"
 	place=$(need_place "$ssd" 2048 1)
-	damage "$ssd_disk" "$place"
+	damage "$ssd" "$place"
 	check "healed" "ok 1:$((512 / step))" "$(pi read dev="$lun" start=2048 n=512)"
 	check_that "counted" "$(larder_stat pi_healed) > 0"
 	pi write dev="$origin" start=$((4 * MIB)) n=64
 	damage "$origin" $((4 * MIB))
 	pi_fails "damage on the origin" "" read dev="$lun" start=$((4 * MIB)) n="$step"
 	unexport_disk
+}
+
+# --- nvmet ---
+
+nvmet=/sys/kernel/config/nvmet
+nqn=nqn.2014-08.org.nvmexpress:larder-pi
+host_id=00000000-0000-4000-8000-000000000001
+
+# export_name_space DEVICE TRANSPORT ADDRESS: with PI, but for the port's being opened
+export_name_space() {
+	modprobe -a nvmet "nvmet-$2" "nvme-$2"
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	mkdir -p $nvmet/subsystems/$nqn/namespaces/1 $nvmet/ports/1
+	echo 1 >$nvmet/subsystems/$nqn/attr_allow_any_host
+	echo 1 >$nvmet/subsystems/$nqn/attr_pi_enable
+	echo -n "$1" >$nvmet/subsystems/$nqn/namespaces/1/device_path
+	echo 1 >$nvmet/subsystems/$nqn/namespaces/1/enable
+	echo "$2" >$nvmet/ports/1/addr_trtype
+	echo ipv4 >$nvmet/ports/1/addr_adrfam
+	echo "$3" >$nvmet/ports/1/addr_traddr
+	echo 4420 >$nvmet/ports/1/addr_trsvcid
+	echo 1 >$nvmet/ports/1/param_pi_enable
+}
+
+open_port() { ln -s $nvmet/subsystems/$nqn $nvmet/ports/1/subsystems/$nqn; }
+
+fabrics_disk() {
+	local disk
+	for disk in /sys/class/nvme/nvme*/nvme*n1; do
+		[[ -e $disk/size && $(<"$disk/../subsysnqn") == "$nqn" ]] && echo "/dev/${disk##*/}" && return
+	done
+	return 1
+}
+
+# connect TRANSPORT ADDRESS: the initiator's disk is $lun
+connect() {
+	timeout 60 nvme connect -t "$1" -a "$2" -s 4420 -n $nqn --hostid=$host_id \
+		--hostnqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
+	wait_until 10 eval 'fabrics_disk >/dev/null' || fail "no disk of nvmet"
+	lun=$(fabrics_disk)
+	wait_until 10 test -b "$lun" || fail "no $lun"
+}
+
+unexport_name_space() {
+	[[ -d $nvmet/ports/1 ]] || return 0
+	! fabrics_disk >/dev/null || timeout 60 nvme disconnect -n $nqn
+	rm -f $nvmet/ports/1/subsystems/$nqn
+	rmdir $nvmet/ports/1
+	echo 0 >$nvmet/subsystems/$nqn/namespaces/1/enable
+	rmdir $nvmet/subsystems/$nqn/namespaces/1 $nvmet/subsystems/$nqn
+}
+
+# Users without tuples: those on the disks are made below the cache.
+use_without_tuples() {
+	check "profile of the initiator's disk" "type=none" "$(profile "$lun")"
+	pi write dev="$lun" start=2048 n=512 plain version=1
+	check "what is there" "ok 1:$((512 / step))" "$(pi read dev="$lun" start=2048 n=512 plain)"
+	unexport_name_space
+	drain
+	check "on the origin" "ok 1:$((512 / step))" "$(pi read dev="$origin" start=2048 n=512)"
+}
+
+# TCP has no metadata.
+test_nvmet_tcp() {
+	ip link set lo up
+	make_world
+	new_cache
+	export_name_space $dev tcp 127.0.0.1
+	log_mark
+	fails "a port of TCP with PI" open_port
+	log_has "a port of TCP with PI" "T10-PI is not supported by transport type"
+	echo 0 >$nvmet/ports/1/param_pi_enable
+	open_port
+	connect tcp 127.0.0.1
+	use_without_tuples
+}
+
+# RDMA has, with adapters that check and move tuples; the one in software does not.
+test_nvmet_rdma() {
+	modprobe -a rdma_rxe dummy
+	[[ -e /sys/class/net/larder0 ]] || ip link add larder0 type dummy
+	ip address replace 10.77.0.1/24 dev larder0
+	ip link set larder0 up
+	rdma link show | grep -q larder_rxe || rdma link add larder_rxe type rxe netdev larder0
+	make_world
+	new_cache
+	export_name_space $dev rdma 10.77.0.1
+	log_mark
+	wait_until 20 open_port || fail "the port cannot be opened"
+	connect rdma 10.77.0.1
+	log_has "RDMA in software" "T10-PI is not supported by device"
+	use_without_tuples
+}
+
+tests_of() {
+	echo lio_alone lio lio_damage
+	[[ $1 != scsi-1-crc-512 ]] || echo nvmet_tcp nvmet_rdma
 }
 
 case ${1:-} in
@@ -120,7 +218,7 @@ worlds=("$@")
 begin_pi_suite
 for world in "${worlds[@]}"; do
 	set_world "$world"
-	for name in lio_alone lio lio_damage; do
+	for name in $(tests_of "$world"); do
 		! chosen "$world/$name" || run_test "$world/$name" "test_$name"
 	done
 done

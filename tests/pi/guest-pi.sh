@@ -155,6 +155,25 @@ test_miss_and_fill() {
 	check "partly cached" "ok 2:$((512 / step))" "$(pi read dev=$dev start=4096 n=512)"
 }
 
+# The first reader has no tuples, or nobody may have any: those of the origin come into the cache.
+test_fill_without() {
+	local next
+	make_world
+	pi write "dev=$origin" start=2048 n=512 app=500 version=1
+	for next in require off; do
+		new_cache writethrough $next
+		pi read dev=$dev start=2048 n=512 plain
+		wait_until 20 filled $((512 / $(block))) || fail "only $(larder_stat slots_used) slots filled"
+		same_tuples "origin and SSD, pi=$next" "$origin" 2048 "$(block)" "$ssd" "$(need_place "$ssd" 2048 1)"
+		pi_feature require
+		reload
+		check "a hit with tuples, pi=$next" "ok 1:$((512 / step))" "$(pi read dev=$dev start=2048 n=512)"
+		same_tuples "top and origin, pi=$next" $dev 2048 512 "$origin" 2048
+		remove
+		blank_metadata
+	done
+}
+
 # Small writes and reads: what is only partly in the cache is merged with what is on the origin.
 test_merge() {
 	local n
@@ -258,19 +277,26 @@ test_reload_under_load() {
 	pi verify dev=$dev journal=r
 }
 
-# Nobody sends tuples while it is off; what is made then is right, too.
+# Nobody sends tuples while it is off; those that are there already stay what they are.
 test_off_and_on() {
 	make_world
 	new_cache
 	pi stress dev=$dev journal=o n=$((2 * MIB)) ops=80
-	# what is dirty is written back without its application tags while it is off
-	drain
+	check_that "dirty" "$(larder_stat slots_dirty) > 0"
 	features="writeback pi=off"
 	reload
 	check "state" off "$(pi_state)"
+	check "own transfers" true "$(larder_stat pi_kept)"
 	check "profile" "type=none" "$(profile $dev)"
 	pi verify dev=$dev journal=o plain
 	pi write dev=$dev start=512 n=256 plain journal=o
+	drain
+	pi verify "dev=$origin" journal=o
+	features="writeback pi=require" policy=s3fifo
+	reload
+	check "state again" pass "$(pi_state)"
+	pi verify dev=$dev journal=o
+	pi stress dev=$dev journal=o ops=80 plains=20
 	drain
 	remove
 	pi verify "dev=$origin" journal=o
@@ -355,7 +381,7 @@ test_damage_clean() {
 	pi read dev=$dev start=2048 n=512
 	wait_until 20 filled $((512 / $(larder_stat block_sectors))) || fail "only $(larder_stat slots_used) slots filled"
 	place=$(need_place "$ssd" $((2048 + 8 * step)))
-	damage "$ssd_disk" "$place"
+	damage "$ssd" "$place"
 	pi_fails "it is damaged" EILSEQ read "dev=$ssd" start="$place" "n=$step"
 	check "healed" "ok 1:$((512 / step))" "$(pi read dev=$dev start=2048 n=512)"
 	check_that "counted" "$(larder_stat pi_healed) > 0"
@@ -372,7 +398,7 @@ test_damage_dirty() {
 	new_frozen_cache writeback
 	pi write dev=$dev start=2048 n=512 version=1
 	place=$(need_place "$ssd" $((2048 + 8 * step)) 1)
-	damage "$ssd_disk" "$place"
+	damage "$ssd" "$place"
 	pi_fails "what nobody else has" EILSEQ read dev=$dev start=$((2048 + 8 * step)) "n=$step"
 	check_that "counted" "$(larder_stat pi_lost) > 0"
 	check "its neighbour" "ok 1:1" "$(pi read dev=$dev start=$((2048 + 16 * step)) "n=$step")"
@@ -393,7 +419,7 @@ test_damage_dirty_destage() {
 	new_frozen_cache writeback
 	pi write dev=$dev start=2048 n=64 version=2
 	place=$(need_place "$ssd" 2048 2)
-	damage "$ssd_disk" "$place"
+	damage "$ssd" "$place"
 	thaw
 	policy=cleaner reload
 	sleep 3
@@ -453,6 +479,82 @@ test_file_system() {
 	e2fsck -fn "$origin"
 }
 
+# XFS, which makes and checks tuples itself from 7.2 on. Damage below is healed where it can be, else told.
+test_xfs() {
+	local sum place
+	origin_sectors=$((64 * MIB))
+	make_world
+	new_cache
+	mkfs.xfs -q --unsupported $dev
+	[[ $(kernel_series) != 7.2 ]] || count_calls fs_bio_integrity_generate fs_bio_integrity_verify
+	mount $dev /mnt
+	seq -f 'line %07.0f of a file' 1 100000 >/mnt/file
+	sum=$(sha256sum </mnt/file)
+	umount /mnt
+	drain
+	policy=s3fifo reload
+	mount -o ro,norecovery $dev /mnt
+	check "contents" "$sum" "$(sha256sum </mnt/file)"
+	echo 3 >/proc/sys/vm/drop_caches
+	# everything is clean: damage each block that holds something of the file
+	LC_ALL=C grep -abo ' of a file' "$ssd" | awk -F: '{ at = int($1 / 512) } at - last > 30 { print last = at }' \
+		>"$work/places"
+	check_that "there is some of it on the SSD" "$(wc -l <"$work/places") > 4"
+	while read -r place; do
+		damage "$ssd" "$place"
+	done <"$work/places"
+	check "contents, healed" "$sum" "$(sha256sum </mnt/file)"
+	check_that "counted" "$(larder_stat pi_healed) > 0"
+	check "nothing lost" 0 "$(larder_stat pi_lost)"
+	umount /mnt
+	if [[ $(kernel_series) == 7.2 ]]; then
+		check_that "XFS made tuples" "$(calls_of fs_bio_integrity_generate) > 0"
+		check_that "XFS checked tuples" "$(calls_of fs_bio_integrity_verify) > 0"
+	fi
+	remove
+	blank_metadata
+	create
+	place=$(LC_ALL=C grep -abo -m 1 'line 0050000 of a file' "$origin" | head -n 1)
+	damage "$origin" $((${place%%:*} / 512))
+	mount -o ro,norecovery $dev /mnt
+	fails "damage on the origin" cat /mnt/file
+	umount /mnt
+}
+
+# From user space: io_uring's PI attribute, which 7.2 has.
+test_uring() {
+	local n=$((64 * step)) image=$work/image next
+	make_world
+	new_cache
+	check "what is told of the metadata" "$(pi_uring caps "$origin")" "$(pi_uring caps $dev)"
+	for next in writeback writethrough; do
+		switch_mode $next
+		pi write dev=$dev start=2048 "n=$n" app=100 version=1
+		check "read, $next" ok "$(pi_uring read $dev 2048 "$n" "$image")"
+		pi write dev=$dev start=2048 "n=$n" version=2
+		check "write, $next" ok "$(pi_uring write $dev 2048 "$n" "$image" $((3 * step)))"
+		check "what is there, $next" "ok 1:64" "$(pi read dev=$dev start=2048 "n=$n")"
+		cp "$image" "$work/bad"
+		cp "$image.pi" "$work/bad.pi"
+		printf 'wrong' | dd of="$work/bad" bs="$interval" seek=5 conv=notrunc status=none
+		check "data that does not fit, $next" "error EILSEQ: write of 2048" \
+			"$(pi_uring write $dev 2048 "$n" "$work/bad" "$n")"
+		check "nothing of it is there, $next" "ok 1:64" "$(pi read dev=$dev start=2048 "n=$n")"
+	done
+	drain
+	remove
+	blank_metadata
+	new_cache
+	check "miss" ok "$(pi_uring read $dev 2048 "$n" "$work/again")"
+	cmp "$image" "$work/again"
+	cmp "$image.pi" "$work/again.pi"
+	wait_until 20 filled $((n / $(block))) || fail "only $(larder_stat slots_used) slots filled"
+	same_tuples "origin and SSD" "$origin" 2048 "$(block)" "$ssd" "$(need_place "$ssd" 2048 1)"
+	check "hit" ok "$(pi_uring read $dev 2048 "$n" "$work/again" "$step")"
+	cmp "$image.pi" "$work/again.pi"
+	check_that "it was one" "$(larder_stat read_hits) > 0"
+}
+
 # --- two devices that do not fit ---
 
 # mismatch WHAT: with the cache device that "$ssd" names
@@ -465,6 +567,7 @@ mismatch() {
 	pi_feature auto
 	create
 	check "$1: state" none "$(pi_state)"
+	check "$1: own transfers" false "$(larder_stat pi_kept)"
 	[[ $(stats) == *'"pi_reason":"'?* ]] || fail "$1: no reason: $(stats)"
 	check "$1: profile" "type=none" "$(profile $dev)"
 	pi_fails "$1: tuples" "no profile" write dev=$dev n=64
@@ -475,7 +578,7 @@ mismatch() {
 	check "$1: on the origin, with tuples of the block layer" "ok 1:$((24 / step)) 2:$((240 / step)) 1:$(((2048 - 264) / step))" \
 		"$(pi read "dev=$origin" n=2048)"
 	remove
-	head -c 8192 /dev/zero | dd of=$meta bs=4096 oflag=direct status=none
+	blank_metadata
 }
 
 test_mismatch() {
@@ -513,20 +616,22 @@ test_scsi_and_nvme() {
 	pi verify "dev=$origin" journal=x
 }
 
-every=(raw raw_faults raw_linear profile write_hit sweep miss_and_fill merge never_written eviction destage
-	write_through modes reload_under_load off_and_on stop_and_start unclean_stop cut_under_load
-	bad_tuples damage_clean damage_dirty damage_dirty_destage damage_origin linear_above)
-few=(raw raw_faults write_hit sweep miss_and_fill never_written eviction write_through unclean_stop
-	damage_clean damage_dirty)
+every=(raw raw_faults raw_linear profile write_hit sweep miss_and_fill fill_without merge never_written eviction
+	destage write_through modes reload_under_load off_and_on stop_and_start unclean_stop
+	cut_under_load bad_tuples damage_clean damage_dirty damage_dirty_destage damage_origin linear_above)
+few=(raw raw_faults write_hit sweep miss_and_fill never_written eviction destage write_through modes unclean_stop
+	damage_clean damage_dirty damage_origin)
 once=(raw_nonsense file_system mismatch)
 
 tests_of() {
 	case $1 in
-	scsi-1-crc-512) echo "${every[*]} ${once[*]} scsi_and_nvme" ;;
+	scsi-1-crc-512) echo "${every[*]} ${once[*]} scsi_and_nvme xfs" ;;
 	ram-1-crc-512) echo "${every[*]} ${once[*]}" ;;
 	nvme-1-crc-512 | ram-3-crc-512) echo "${every[*]}" ;;
 	*) echo "${few[*]}" ;;
 	esac
+	# what only this kernel has
+	[[ $(kernel_series) != 7.2 || $1 == ram-* ]] || echo uring
 }
 
 all_worlds=(scsi-1-crc-512 scsi-3-crc-512 scsi-1-crc-4096 scsi-1-ip-512 scsi-3-ip-4096

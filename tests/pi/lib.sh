@@ -44,6 +44,9 @@ pi() {
 	echo "$answer"
 }
 
+# pi_uring COMMAND...: the same from user space, where the kernel can; prints its answer.
+pi_uring() { "$BIN/pi-uring" "$@" 2>&1; }
+
 # pi_fails WHAT TEXT COMMAND...: must fail, with an answer that contains TEXT.
 pi_fails() {
 	local what=$1 text=$2 answer
@@ -97,6 +100,19 @@ need_place() {
 	echo "$place"
 }
 
+# --- the kernel's functions ---
+
+tracing=/sys/kernel/tracing
+
+# count_calls FUNCTION...: from now on; functions that do not exist are an error.
+count_calls() {
+	mountpoint -q $tracing || mount -t tracefs none $tracing
+	echo "$*" >$tracing/set_ftrace_filter
+	echo function >$tracing/current_tracer
+}
+
+calls_of() { grep -c ": $1 <-" $tracing/trace || true; }
+
 # --- disks ---
 
 # A world is KIND-TYPE-GUARD-INTERVAL: scsi-1-crc-512 are disks of scsi_debug, nvme-3-crc-4096 name
@@ -131,23 +147,27 @@ make_scsi() {
 	origin=/dev/$(basename "$(scsi_disks | sed -n 1p)")
 	local whole
 	whole=/dev/$(basename "$(scsi_disks | sed -n 2p)")
-	addpart "$whole" 1 0 $ssd_sectors
+	# not at the beginning: places on the cache device and reference tags below are not the same
+	echo "start=1MiB, size=$((ssd_sectors / MIB))MiB" | sfdisk -q --label dos "$whole"
 	wait_until 10 test -b "${whole}1" || fail "no ${whole}1"
 	ssd=${whole}1
-	# shellcheck disable=SC2034  # used by the suites
-	ssd_disk=$whole
 }
 
-# nvme_disk ROLE TYPE INTERVAL: by what run has attached.
+have_nvme_disks() { compgen -G "/dev/nvme*n8" >/dev/null; }
+
+# nvme_disk ROLE TYPE INTERVAL: by what run has attached. Type 0: the metadata are nobody's business.
 nvme_disk() {
-	local ns size role type
+	local ns size role type wanted=$2
+	[[ $wanted != 0 ]] || wanted=opaque
+	modprobe nvme
+	wait_until 20 have_nvme_disks || fail "no NVMe name spaces"
 	for ns in /sys/class/nvme/nvme*/nvme*n*; do
 		[[ -e $ns/size ]] || continue
 		size=$(<"$ns/size") role=origin
 		((size > ssd_sectors)) || role=ssd
 		[[ $role == "$1" && $(<"$ns/queue/logical_block_size") == "$3" ]] || continue
 		type=$(pi profile "dev=/dev/${ns##*/}")
-		[[ $type == "type=$2 "* ]] && echo "/dev/${ns##*/}" && return
+		[[ $type == "type=$wanted "* ]] && echo "/dev/${ns##*/}" && return
 	done
 	fail "no name space for $1, type $2, $3 bytes"
 }
@@ -159,12 +179,8 @@ blank() {
 }
 
 make_nvme() {
-	modprobe nvme
-	wait_until 20 eval 'compgen -G "/dev/nvme*n8" >/dev/null' || fail "no NVMe name spaces"
 	origin=$(nvme_disk origin "$pi_type" "$interval")
 	ssd=$(nvme_disk ssd "$pi_type" "$interval")
-	# shellcheck disable=SC2034
-	ssd_disk=$ssd
 	blank "$origin"
 	blank "$ssd"
 }
@@ -178,8 +194,6 @@ make_ram() {
 		disks="pi-origin,$format,$((origin_sectors / MIB));pi-ssd,${ssd_format:-$format},$((ssd_sectors / MIB))"
 	wait_until 10 test -b /dev/pi-ssd || fail "no /dev/pi-ssd"
 	origin=/dev/pi-origin ssd=/dev/pi-ssd
-	# shellcheck disable=SC2034
-	ssd_disk=$ssd
 }
 
 # The disks of the world, and a metadata device that can lose power and has no PI.
@@ -191,26 +205,31 @@ make_world() {
 	*) fail "no such world: $kind" ;;
 	esac
 	add_disk meta 2M type=ssd
-	meta=/dev/meta hdd=$origin
+	# shellcheck disable=SC2034  # used by the suites
+	meta=/dev/meta hdd=$origin ssd_disk=$ssd
 }
 
 # What the next read of this sector finds is another sector's data under the old tuple: written below
-# everything, without a check. damage DISK SECTOR
+# everything, without a check. damage DEVICE SECTOR
 damage() {
-	local lba=$(($2 / step))
+	local disk=$1 lba=$(($2 / step)) sys=/sys/class/block/${1##*/}
+	if [[ -e $sys/partition ]]; then
+		lba=$(($(<"$sys/start") / step + lba))
+		disk=/dev/$(basename "$(dirname "$(realpath "$sys")")")
+	fi
 	head -c "$interval" /dev/urandom >"$work/noise"
-	case $1 in
+	case $disk in
 	/dev/sd*)
 		# WRITE(10) with WRPROTECT=0: the tuple stays
 		# shellcheck disable=SC2046  # bytes
-		sg_raw -s "$interval" -i "$work/noise" "$1" 2a 00 $(printf '%08x' $lba | sed 's/../& /g') \
-			00 00 01 00
+		sg_raw -s "$interval" -i "$work/noise" "$disk" 2a 00 \
+			$(printf '%08x' $lba | sed 's/../& /g') 00 00 01 00
 		;;
-	/dev/pi-*) echo "${1#/dev/} $2" >/sys/module/pi_disk/parameters/damage ;;
+	/dev/pi-*) echo "${disk#/dev/} $2" >/sys/module/pi_disk/parameters/damage ;;
 	/dev/nvme*)
 		# Of our own making: no checks, a tuple that fits nothing
 		printf '\0\0\0\0\0\0\0\0' >"$work/tuple"
-		nvme write "$1" --start-block=$lba --block-count=0 --data-size="$interval" \
+		nvme write "$disk" --start-block=$lba --block-count=0 --data-size="$interval" \
 			--data="$work/noise" --metadata="$work/tuple" --metadata-size=8 --prinfo=0
 		;;
 	esac
@@ -245,6 +264,9 @@ drain() {
 # Between these nothing reaches the origin, reads neither.
 freeze() { dmsetup suspend --noflush --nolockfs org; }
 thaw() { dmsetup resume org; }
+
+# The next cache is a new one.
+blank_metadata() { head -c 8192 /dev/zero | dd of="$meta" bs=4096 oflag=direct status=none; }
 
 # A cache over an origin that can be frozen.
 new_frozen_cache() {
