@@ -251,8 +251,8 @@ static int run(struct ring *ring, struct transfer *t)
 {
 	unsigned int pieces = 0, i;
 	struct completion done;
-	uint64_t at, expected;
 	int error = 0;
+	uint64_t at, expected;
 
 	for (at = 0; at < t->sectors; at += t->piece)
 		queue_piece(ring, t, at, pieces++);
@@ -315,12 +315,13 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "caps")) {
 		open_device(argv[2], O_RDONLY, &cap);
 		printf("flags=%u interval=%u metadata=%u pi=%u at=%u guard=%u app=%u ref=%u\n",
-		       cap.flags, cap.interval, cap.size, cap.pi_size, cap.pi_offset, cap.guard_type,
-		       cap.app_size, cap.ref_size);
+		       cap.flags, cap.interval, cap.size, cap.pi_size, cap.pi_offset,
+		       cap.guard_type, cap.app_size, cap.ref_size);
 		return 0;
 	}
 	if (argc < 6 || argc > 7 || (strcmp(argv[1], "read") && strcmp(argv[1], "write"))) {
-		fprintf(stderr, "usage: pi-uring caps DEVICE | read|write DEVICE START N FILE [PIECE]\n");
+		fputs("usage: pi-uring caps DEVICE | read|write DEVICE START N FILE [PIECE]\n",
+		      stderr);
 		return 2;
 	}
 	return transfer(argv, argc);
