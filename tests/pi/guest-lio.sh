@@ -29,7 +29,7 @@ lio_disk() {
 
 # The initiator's disk on a block device. export_disk DEVICE
 export_disk() {
-	modprobe -a target_core_mod target_core_iblock tcm_loop
+	modprobe -a sd_mod target_core_mod target_core_iblock tcm_loop
 	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
 	mkdir -p $unit
 	echo -n "udev_path=$1" >$unit/control

@@ -141,6 +141,7 @@ make_scsi() {
 	local guard=0
 	[[ $pi_guard == crc ]] || guard=1
 	remove_scsi
+	modprobe sd_mod		# nobody loads it by alias, as udev is gone
 	modprobe scsi_debug dev_size_mb=$((origin_sectors / MIB)) dif="$pi_type" dix=1 guard=$guard ato=1 \
 		sector_size="$interval" add_host=2 per_host_store=1 delay=0
 	wait_until 20 have_scsi_disks || fail "no disks of scsi_debug"
