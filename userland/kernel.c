@@ -352,6 +352,40 @@ int cache_target_read(struct cache_target *target, const char *name)
 	return code;
 }
 
+static int message_failed(const struct cache_target *target, const char *message, int error)
+{
+	if (error == EAGAIN) {
+		complain("%s is suspended: it takes no \"%s\" now", target->name, message);
+		return EXIT_NO_INPUT;
+	}
+	complain("%s does not take \"%s\": %s; the kernel's log may say more", target->name, message,
+		 error ? strerror(error) : last_words);
+	return error == ENXIO ? EXIT_NO_INPUT : EXIT_IO;
+}
+
+int cache_target_message(const struct cache_target *target, const char *message, char **answer)
+{
+	struct address a = { .by_number = false };
+	struct dm_task *task;
+	const char *text;
+	int code = 0;
+
+	if (answer)
+		*answer = NULL;
+	snprintf(a.name, sizeof(a.name), "%s", target->name);
+	task = make_task(DM_DEVICE_TARGET_MSG, &a);
+	if (!task)
+		return message_failed(target, message, ENOMEM);
+	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message) ||
+	    !dm_task_run(task))
+		code = message_failed(target, message, dm_task_get_errno(task));
+	text = !code && answer ? dm_task_get_message_response(task) : NULL;
+	if (text)
+		*answer = strdup(text);
+	dm_task_destroy(task);
+	return code;
+}
+
 void cache_target_free(struct cache_target *target)
 {
 	free(target->status);

@@ -52,6 +52,7 @@ extern const struct command command_metadata_size;
 extern const struct command command_repair;
 extern const struct command command_restore;
 extern const struct command command_save;
+extern const struct command command_scrub;
 extern const struct command command_set;
 extern const struct command command_status;
 extern const struct command command_unexport;

@@ -29,6 +29,7 @@ static const struct command *const commands[] = {
 	&command_repair,
 	&command_restore,
 	&command_save,
+	&command_scrub,
 	&command_set,
 	&command_status,
 	&command_unexport,

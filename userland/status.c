@@ -140,6 +140,7 @@ static void print_text(const struct status *s)
 	print_facts(s->stats);
 	print_group(s->stats, "counts", "counts since the table was loaded:");
 	print_group(s->stats, "policy_stats", "of the policy:");
+	print_group(s->stats, "scrub", "of the last scrub:");
 }
 
 /* --- JSON --- */

@@ -375,6 +375,81 @@ test_list() {
 	expect 'set: without LVM' 69 'cannot run' larder set vg/data --mode writeback
 }
 
+# scrub_says STATE NEXT-SLOT LOST LEFT [LIST]: an answer of the kernel.
+scrub_says() {
+	echo "{\"state\":\"$1\",\"rate\":16384,\"slots\":960,\"next_slot\":$2,\"sectors_read\":2048,\"pi_errors\":3,\"media_errors\":1,\"other_errors\":0,\"healed\":2,\"lost\":$3,\"left\":$4,\"lost_blocks\":[${5:-}]}"
+}
+
+test_scrub() {
+	local job code=0 word lost='{"slot":7,"sector":4096,"sectors":8,"why":"pi"},{"slot":9,"sector":64,"sectors":16,"why":"media"}'
+	well
+	device data larder '' "$status" '7:0 7:1 7:2 128' '{"version":"1.0.0","scrub":{"state":"none"}}'
+	scrub_says running 0 0 0 | answer messages
+	expect 'scrub: start' 0 '^data: scrub running: 0 of 960 slots, 1.0 MiB read, at most 16384 KiB/s$' larder scrub data
+	called 'scrub: ... is told to the kernel' 'message [data] [scrub start]'
+	expect 'scrub: with a rate' 0 '' larder scrub --rate 1000 data
+	called 'scrub: ... which is handed on' 'message [data] [scrub start 1000]'
+	expect 'scrub: quiet' 0 '' larder scrub -q data
+	if [[ ! -s out && ! -s err ]]; then pass 'scrub: ... says nothing'; else fail 'scrub: ... says nothing' 'it does'; fi
+	for word in 0 -1 1k x '' 1073741825 99999999999999999999 ' 5'; do
+		expect "scrub: no rate is '$word'" 64 'expected 1 to 1073741824 KiB/s' larder scrub "--rate=$word" data
+		not_called 'scrub: ... the kernel hears nothing of it' .
+	done
+	for word in '--stop --wait' '--stop --status' '--stop --rate 5' '--status --rate 5' '--dance' 'data'; do
+		# shellcheck disable=SC2086  # words
+		expect "scrub: $word" 64 '' larder scrub $word data
+		not_called 'scrub: ... the kernel hears nothing of it' .
+	done
+	expect 'scrub: of nothing' 64 'expected one name' larder scrub
+	expect 'scrub: no such device' 66 '' larder scrub none
+	expect_json 'scrub: as JSON' "d['device'] == 'data' and d['state'] == 'running' and d['slots'] == 960" larder scrub --status --json data
+	not_called 'scrub: ... nothing is begun' 'start|stop'
+	expect 'scrub: stop' 0 '' larder scrub --stop data
+	called 'scrub: ... is told to the kernel' 'message [data] [scrub stop]'
+	{ scrub_says running 10 0 0 && scrub_says running 500 0 0 && scrub_says finished 960 0 0; } | answer messages
+	expect 'scrub: to its end' 0 '^data: scrub finished: 960 of 960 slots' larder scrub --wait data
+	word=$(grep -c 'scrub status' "$root/calls")
+	if [[ $word == 3 ]]; then pass 'scrub: ... looked for'; else fail 'scrub: ... looked for' "$word looks"; fi
+	{ scrub_says running 10 0 0 && scrub_says finished 960 2 0 "$lost"; } | answer messages
+	expect 'scrub: something is lost' 1 '2 pieces of dirty data are damaged' larder scrub --wait data
+	expect 'scrub: ... where it is' 1 '^lost: 8 sectors from sector 4096 of the origin .slot 7.: protection error$' larder scrub --status --wait data
+	expect 'scrub: ... and what is unreadable' 1 '^lost: 16 sectors from sector 64 of the origin .slot 9.: unreadable$' larder scrub --status --wait data
+	scrub_says finished 960 70 0 "$lost" | answer messages
+	expect 'scrub: more than is listed' 1 '^lost: 68 more' larder scrub --status data
+	expect_json 'scrub: ... as JSON' "len(d['lost_blocks']) == 2 and d['lost'] == 70" larder scrub --status --json data
+	scrub_says finished 960 0 1 | answer messages
+	expect 'scrub: something could not be healed' 74 '1 pieces could not be read or healed' larder scrub --status data
+	scrub_says stopped 96 0 0 | answer messages
+	expect 'scrub: stopped by somebody' 75 'was stopped before its end' larder scrub --wait data
+	scrub_says none 0 0 0 | answer messages
+	expect 'scrub: none yet' 0 'no scrub since' larder scrub --status data
+	for word in '' '[]' '{' '{}' '{"state":5}' null '"x"'; do
+		echo "$word" | answer messages
+		expect "scrub: hostile: '$word'" 74 'is none' larder scrub --status data
+	done
+	echo '{"state":"finished","lost":-1,"lost_blocks":[5,null,{"sector":"x"}],"healed":[]}' | answer messages
+	expect 'scrub: hostile: numbers that are none' 0 '' bash -c "'$build/larder' scrub --status data; [[ \$? == 0 || \$? == 1 ]]"
+	rm "$root/answers/messages"
+	expect 'scrub: the kernel refuses' 74 '' larder scrub data
+	device data cache '' "$status" '7:0 7:1 7:2 128' ''
+	expect 'scrub: dm-cache has none' 65 'knows no scrub' larder scrub data
+	device data larder '' "$status" '7:0 7:1 7:2 128' "$stats"
+	expect 'scrub: an older dm-larder has none' 65 'knows no scrub' larder scrub data
+	not_called 'scrub: ... and is not asked for one' .
+	device data larder '' "$status" '7:0 7:1 7:2 128' '{"scrub":{}}'
+	scrub_says running 10 0 0 | answer messages
+	: >"$root/calls"
+	"$build/larder" scrub --wait data </dev/null >told 2>&1 &
+	job=$!
+	until grep -q 'scrub status' "$root/calls"; do sleep 0.05; done
+	sleep 0.5
+	kill -TERM $job
+	wait $job || code=$?
+	if [[ $code == 75 ]]; then pass 'scrub: interrupted'; else fail 'scrub: interrupted' "exit code $code"; fi
+	expect 'scrub: ... says that it goes on' 0 'the scrub goes on; larder scrub --stop data' cat told
+	not_called 'scrub: ... and does not stop it' 'scrub stop'
+}
+
 # What LVM would never say.
 test_hostile() {
 	local text
@@ -479,7 +554,7 @@ test_doctor() {
 }
 
 build_all
-for part in names words attach create set detach convert list hostile doctor; do
+for part in names words attach create set detach convert list scrub hostile doctor; do
 	"test_$part"
 done
 ./flush-pace | tee out

@@ -3,7 +3,8 @@
  * A kernel for tests of the larder tool: in LARDER_ROOT/dm, the file "versions"
  * has a line "TARGET x.y.z" for each target, and every other file is a device:
  * type, uuid, sectors, status, table, stats and MAJOR:MINOR, a line each.  What
- * is made writable is a line in LARDER_ROOT/calls.
+ * is made writable is a line in LARDER_ROOT/calls, and so is each message; the
+ * answers are lines of LARDER_ROOT/answers/messages, the last one again and again.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -95,6 +96,30 @@ bool cache_target_peek(struct cache_target *target, const char *name)
 int cache_target_read(struct cache_target *target, const char *name)
 {
 	return cache_target_peek(target, name) ? 0 : EXIT_NO_INPUT;
+}
+
+int cache_target_message(const struct cache_target *target, const char *message, char **answer)
+{
+	FILE *calls = fopen(LARDER_ROOT "/calls", "a");
+	FILE *answers = fopen(LARDER_ROOT "/answers/messages", "r");
+	static long next;
+
+	if (calls) {
+		fprintf(calls, "message [%s] [%s]\n", target->name, message);
+		fclose(calls);
+	}
+	if (answer)
+		*answer = NULL;
+	if (!answers)
+		return EXIT_IO;
+	if (answer) {
+		fseek(answers, next, SEEK_SET);
+		*answer = next_line(answers);
+		if (getc(answers) != EOF)
+			next = ftell(answers) - 1;
+	}
+	fclose(answers);
+	return 0;
 }
 
 int cache_targets_visit(void (*visit)(void *context, const struct cache_target *target),
