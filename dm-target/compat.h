@@ -102,6 +102,14 @@ static inline void larder_limit_integrity(struct queue_limits *limits, struct bl
 #endif
 }
 
+/* Pages must not change while they are written: tuples are made from them below. */
+static inline void larder_limit_stable_writes(struct queue_limits *limits)
+{
+#ifdef BLK_FEAT_STABLE_WRITES
+	limits->features |= BLK_FEAT_STABLE_WRITES;
+#endif
+}
+
 /* Before, it is registered, which neither sleeps nor allocates; while the device is suspended. */
 static inline void larder_register_integrity(struct dm_table *t, struct block_device *like,
 					     bool stable_writes)
@@ -255,6 +263,10 @@ static inline bool larder_table_profile(struct dm_table *t, struct larder_profil
 }
 
 static inline void larder_limit_integrity(struct queue_limits *limits, struct block_device *like)
+{
+}
+
+static inline void larder_limit_stable_writes(struct queue_limits *limits)
 {
 }
 

@@ -103,6 +103,12 @@ int larder_pi_construct(struct larder_cache *c, char **error)
 	return 0;
 }
 
+/* Does a device below make checksums of what is written? */
+static bool needs_stable_writes(const struct larder_cache *c)
+{
+	return bdev_stable_writes(c->origin_dev->bdev) || bdev_stable_writes(c->cache_dev->bdev);
+}
+
 void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits)
 {
 	struct larder_profile now = { };
@@ -110,18 +116,20 @@ void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits)
 	bool pass = c->pi_possible && !why && !compare(&now, &c->profile);
 
 	larder_limit_integrity(limits, pass ? c->origin_dev->bdev : NULL);
+	/* follows from the profile, and is not inherited without one */
+	if (needs_stable_writes(c))
+		larder_limit_stable_writes(limits);
 }
 
 /* Gives the device its profile, or takes it away, where that is not done by limits. */
 static void register_profile(struct larder_cache *c, bool pass)
 {
-	bool stable = bdev_stable_writes(c->origin_dev->bdev) ||
-		      bdev_stable_writes(c->cache_dev->bdev);
 	struct larder_profile has = { };
 
 	if (pass && larder_table_profile(c->ti->table, &has) && !compare(&has, &c->profile))
 		return;
-	larder_register_integrity(c->ti->table, pass ? c->origin_dev->bdev : NULL, stable);
+	larder_register_integrity(c->ti->table, pass ? c->origin_dev->bdev : NULL,
+				  needs_stable_writes(c));
 }
 
 /* Preresume: nothing is under way. */
