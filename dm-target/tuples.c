@@ -72,14 +72,16 @@ bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct 
 }
 
 /*
- * Never written: application and reference tag all ones.  Nobody checks such a
- * sector, and a device refuses to have it written.
+ * Never written, or written so that nobody checks it: the application tag is
+ * all ones, and where devices do not use the reference tag, that, too.  Nothing
+ * else of such a tuple need be right, and a device may refuse to have it written.
  */
 static bool is_blank(const struct larder_cache *c, const u8 *tuple)
 {
 	bool wide = c->profile.guard == GUARD_CRC64;
+	u32 bytes = c->profile.ref_tag ? 2 : wide ? 8 : 6;
 
-	return !memchr_inv(tuple + c->profile.tuple_offset + (wide ? 8 : 2), 0xff, wide ? 8 : 6);
+	return !memchr_inv(tuple + c->profile.tuple_offset + (wide ? 8 : 2), 0xff, bytes);
 }
 
 /*
