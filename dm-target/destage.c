@@ -127,35 +127,56 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 	return status;
 }
 
+/* The entries are of this region. */
+static blk_status_t entries_copy(struct larder_cache *c, u64 region,
+				 const struct destage_entry *entries, u32 nr)
+{
+	u64 start = geometry_block_start(&c->geometry, region << c->map.region_shift);
+	u64 end = start + slotmap_region_left(&c->map, start);
+	blk_status_t status = BLK_STS_OK;
+
+	for (; start < end && !status; start += WINDOW_SECTORS)
+		status = window_copy(c, entries, nr, start);
+	return status;
+}
+
+static void stays_dirty(struct larder_cache *c, const struct destage_entry *e)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+
+	DMWARN_LIMIT("%s: destage of the block at sector %llu failed: it stays dirty",
+		     dm_table_device_name(c->ti->table),
+		     geometry_block_start(&c->geometry, e->block));
+	spin_lock_irq(&sh->lock);
+	slot_change(&c->map, e->slot, SLOT_DESTAGING, SLOT_VALID, 0, NULL);
+	spin_unlock_irq(&sh->lock);
+	larder_wake(c, e->block);
+}
+
 /* The batch's entries from first on are all of one region. */
 static bool region_copy(struct larder_cache *c, u64 region, u32 first)
 {
 	struct destage_batch *batch = c->destage->batch;
-	u64 start = geometry_block_start(&c->geometry, region << c->map.region_shift);
-	u64 end = start + slotmap_region_left(&c->map, start);
-	blk_status_t status = BLK_STS_OK;
-	struct larder_shard *sh;
-	u32 i;
+	u32 i, end = batch->nr;
+	blk_status_t status;
 
-	if (batch->nr == first)
+	if (end == first)
 		return true;
-	for (; start < end && !status; start += WINDOW_SECTORS)
-		status = window_copy(c, batch->entries + first, batch->nr - first, start);
+	status = entries_copy(c, region, batch->entries + first, end - first);
 	if (!status)
 		return true;
 
 	count(c, COUNT_ORIGIN_ERROR);
-	DMWARN_LIMIT("%s: destage of blocks near sector %llu failed: they stay dirty",
-		     dm_table_device_name(c->ti->table),
-		     geometry_block_start(&c->geometry, region << c->map.region_shift));
-	for (i = first; i < batch->nr; i++) {
-		sh = shard_of(c, batch->entries[i].block);
-		spin_lock_irq(&sh->lock);
-		slot_change(&c->map, batch->entries[i].slot, SLOT_DESTAGING, SLOT_VALID, 0, NULL);
-		spin_unlock_irq(&sh->lock);
-		larder_wake(c, batch->entries[i].block);
-	}
 	batch->nr = first;
+	for (i = first; i < end; i++) {
+		struct destage_entry e = batch->entries[i];
+
+		/* a block whose tuples are wrong must not keep its neighbours for ever */
+		if (status == BLK_STS_PROTECTION && !entries_copy(c, region, &e, 1))
+			batch->entries[batch->nr++] = e;
+		else
+			stays_dirty(c, &e);
+	}
 	hbitmap_set(&c->map.dirty_regions, region);
 	return false;
 }
