@@ -153,6 +153,12 @@ static void stays_dirty(struct larder_cache *c, const struct destage_entry *e)
 	larder_wake(c, e->block);
 }
 
+/* Such an error of one block must not keep its neighbours dirty for ever. */
+static bool of_single_sectors(blk_status_t status)
+{
+	return status == BLK_STS_PROTECTION || status == BLK_STS_MEDIUM;
+}
+
 /* The batch's entries from first on are all of one region. */
 static bool region_copy(struct larder_cache *c, u64 region, u32 first)
 {
@@ -171,8 +177,7 @@ static bool region_copy(struct larder_cache *c, u64 region, u32 first)
 	for (i = first; i < end; i++) {
 		struct destage_entry e = batch->entries[i];
 
-		/* a block whose tuples are wrong must not keep its neighbours for ever */
-		if (status == BLK_STS_PROTECTION && !entries_copy(c, region, &e, 1))
+		if (of_single_sectors(status) && !entries_copy(c, region, &e, 1))
 			batch->entries[batch->nr++] = e;
 		else
 			stays_dirty(c, &e);
