@@ -20,20 +20,21 @@ static const char *pick_policy(void)
 
 static void make_line(char *line, size_t size, bool write_back, const char *policy)
 {
-	const char *mode = write_back ? "writeback" : "writethrough";
+	const char *mode = write_back ? "writeback" : "writethrough", *word = world.pi.word;
+	u32 more = *word ? 1 : 0;
 
 	switch (world_below(3)) {
 	case 0:
-		snprintf(line, size, "metadata cache origin %u 1 %s %s 0",
-			 world.config.chunk_sectors, mode, policy);
+		snprintf(line, size, "metadata cache origin %u %u %s %s %s 0",
+			 world.config.chunk_sectors, 1 + more, mode, word, policy);
 		break;
 	case 1:
-		snprintf(line, size, "metadata cache origin %u 2 metadata2 %s %s 2 migration_threshold 2048",
-			 world.config.chunk_sectors, mode, policy);
+		snprintf(line, size, "metadata cache origin %u %u metadata2 %s %s %s 2 migration_threshold 2048",
+			 world.config.chunk_sectors, 2 + more, mode, word, policy);
 		break;
 	default:
-		snprintf(line, size, "metadata cache origin %u 2 %s no_discard_passdown %s 0",
-			 world.config.chunk_sectors, mode, policy);
+		snprintf(line, size, "metadata cache origin %u %u %s %s no_discard_passdown %s 0",
+			 world.config.chunk_sectors, 2 + more, mode, word, policy);
 		break;
 	}
 }
@@ -89,6 +90,7 @@ static void resume_for_sure(void)
 
 	while (try_again("resuming", sim_dm_resume(world.md), &tries, NULL))
 		;
+	tuples_resumed();
 }
 
 #define CACHE_SECTORS_MAX 24576u
@@ -98,6 +100,7 @@ static void grow(enum device_name name, u64 by, u64 limit)
 {
 	u64 sectors = min(devices.dev[name].bdev.sectors + 1 + by, limit);
 
+	sectors = ALIGN(sectors, devices.dev[name].disk.unit);
 	if (sectors <= devices.dev[name].bdev.sectors)
 		return;
 	sim_log("admin: %s grows to %llu sectors", devices.dev[name].bdev.name,
@@ -173,8 +176,8 @@ static void manage_reload(void)
 	if (world_may(WORLD_policies) && world_one_in(2))
 		policy = pick_policy();
 	if (world_may(WORLD_resize) && world_one_in(4)) {
-		sectors = min(sectors + 1 + world_below(world_one_in(2) ? 32 : 2048),
-			      world.config.origin_sectors);
+		sectors = sectors + 1 + world_below(world_one_in(2) ? 32 : 2048);
+		sectors = min((u64)ALIGN(sectors, world.pi.unit), world.config.origin_sectors);
 		/* it may have been longer before: what comes back is empty */
 		sim_disk_zero(&devices.dev[DEV_ORIGIN].disk, world.sectors,
 			      sectors - world.sectors, true);
@@ -227,6 +230,7 @@ static void manage_shrink(void)
 	const char *why;
 	int err;
 
+	sectors -= sectors % world.pi.unit;
 	/* users need room for some grains */
 	if (!world_may(WORLD_resize) || sectors < 64)
 		return;
@@ -274,8 +278,8 @@ static void manage_pass_through(void)
 		for (n = 0; n < 20 && atomic64_read(&world_cache()->map.nr_dirty); n++)
 			sim_sleep_ns(50000000);
 	}
-	snprintf(line, sizeof(line), "metadata cache origin %u 1 passthrough smq 0",
-		 world.config.chunk_sectors);
+	snprintf(line, sizeof(line), "metadata cache origin %u %u passthrough %s smq 0",
+		 world.config.chunk_sectors, *world.pi.word ? 2 : 1, world.pi.word);
 	err = sim_dm_load(world.md, world.sectors, line, &why);
 	sim_log("admin: pass-through: %d %s", err, why ? why : "");
 	if (err && err != -EINVAL && !world.errors_expected)
@@ -305,10 +309,28 @@ static void manage_look(void)
 		      world_one_in(4) ? 1 + (u32)world_below(64) : sizeof(text));
 	sim_dm_message(world.md, world_one_in(2) ? "stats" : "migration_threshold 100", text,
 		       sizeof(text));
+	if (tuples_chance(2))
+		sim_dm_message(world.md, tuples_chance(4) ? "scrub stop" : "scrub start 1000000",
+			       text, sizeof(text));
+}
+
+/* Tuples pass no longer, or again: nobody may be sending any meanwhile. */
+static void manage_tuples(void)
+{
+	world.users_paused = true;
+	while (world.ops_running)
+		sim_sleep_ns(1000000);
+	tuples_pick_word();
+	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	resume_for_sure();
+	world.users_paused = false;
 }
 
 static void manage(void)
 {
+	tuples_damage();
+	if (tuples_chance(8) && world_may(WORLD_reload))
+		manage_tuples();
 	switch (world_below(9)) {
 	case 8:
 		manage_pass_through();
@@ -431,8 +453,11 @@ static void stop_in_order(void)
 
 static int read_origin(void *context, u64 sector, void *buffer)
 {
+	struct sim_disk *disk = &devices.dev[DEV_ORIGIN].disk;
+
 	(void)context;
-	sim_disk_read(&devices.dev[DEV_ORIGIN].disk, sector, buffer, 1);
+	sim_disk_read(disk, sector, buffer, 1);
+	tuples_check_disk(disk, false, sector, sector, "the origin alone, after detaching");
 	return 0;
 }
 
@@ -489,6 +514,7 @@ void admin_round(void *unused)
 	devices_no_faults();
 	memory_fail_at(0);
 	memory_fail_nowait(0);
+	users_replace_lost();
 	users_write_succeeds();
 	if (detach || world.round + 1 == world.config.rounds)
 		admin_detach();

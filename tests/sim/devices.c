@@ -30,6 +30,7 @@ void devices_init(enum topology topology, const struct device_sizes *sizes, bool
 			.fua = fua,
 			.discard = true,
 			.backing = b,
+			.bd_disk = &b->bdev.disk,
 		};
 		INIT_LIST_HEAD(&b->in_flight);
 		b->latency_ns = i == DEV_ORIGIN ? 500000 : 20000;
@@ -58,15 +59,19 @@ void devices_no_faults(void)
 void devices_grow(enum device_name name, u64 sectors, struct sim_rng *rng)
 {
 	struct backing *b = &devices.dev[name];
-	u64 at = b->bdev.sectors, junk[SIM_SECTOR / sizeof(u64)];
+	u64 at = b->bdev.sectors, junk[8 * SIM_SECTOR / sizeof(u64)], cells[8];
 	u32 i;
 
 	sim_disk_resize(&b->disk, sectors);
 	b->bdev.sectors = sectors;
-	for (i = 0; i < ARRAY_SIZE(junk); i++)
+	for (i = 0; i < SIM_SECTOR / sizeof(u64); i++)
 		junk[i] = sim_rng_next(rng);
-	for (; at < sectors; at++)
-		sim_disk_write(&b->disk, at, junk, 1, false);
+	for (i = 1; i < 8; i++)
+		memcpy((u8 *)junk + i * SIM_SECTOR, junk, SIM_SECTOR);
+	for (; at < sectors; at += b->disk.unit) {
+		devices_generate(b, at, junk, cells, b->disk.unit);
+		sim_disk_write_cells(&b->disk, at, junk, cells, b->disk.unit, false);
+	}
 }
 
 struct block_device *sim_find_device(const char *name)
@@ -154,18 +159,23 @@ static u64 place(struct backing *b, const struct bio *bio)
 static void do_write(struct backing *b, struct bio *bio, bool error)
 {
 	u32 bytes = bio->bi_iter.bi_size, sectors = bio_sectors(bio);
-	bool fua = bio->bi_opf & REQ_FUA;
-	u64 at = place(b, bio);
+	bool fua = bio->bi_opf & REQ_FUA, refused;
+	u64 at = place(b, bio), *cells;
 	u8 *data = malloc(bytes);
 
 	sim_bio_copy(bio, 0, data, bytes, false);
-	if (error) {
-		sim_disk_write_torn(&b->disk, at, data, sectors, &devices.rng);
+	cells = devices_pi_written(bio, data, &refused);
+	if (refused) {
+		/* it has looked before it wrote */
+		bio->bi_status = error ? bio->bi_status : BLK_STS_PROTECTION;
+	} else if (error) {
+		sim_disk_write_torn_cells(&b->disk, at, data, cells, sectors, &devices.rng);
 	} else {
-		sim_disk_write(&b->disk, at, data, sectors, fua && b->bdev.fua);
+		sim_disk_write_cells(&b->disk, at, data, cells, sectors, fua && b->bdev.fua);
 		if (fua && !b->bdev.fua)
 			sim_disk_flush(&b->disk);
 	}
+	free(cells);
 	free(data);
 	if (b == &devices.dev[DEV_METADATA] && devices.metadata_written)
 		devices.metadata_written(devices.context);
@@ -183,6 +193,8 @@ static void do_read(struct backing *b, struct bio *bio)
 		sim_log("%s brings a wrong bit %llu", b->bdev.name, (unsigned long long)bit);
 		data[bit / 8] ^= 1u << bit % 8;
 	}
+	if (!devices_pi_read(bio, data))
+		bio->bi_status = BLK_STS_PROTECTION;
 	sim_bio_copy(bio, 0, data, bytes, true);
 	free(data);
 }
@@ -220,7 +232,8 @@ static void finish_io(void *arg)
 	default:
 		break;
 	}
-	event(bio, error ? "failed" : "ended");
+	event(bio, bio->bi_status == BLK_STS_PROTECTION ? "is refused: tuples and data do not fit" :
+	      error ? "failed" : "ended");
 	bio_endio(bio);
 }
 
@@ -242,6 +255,7 @@ void sim_disk_submit(struct bio *bio)
 		if (b->faults.slow_ns)
 			latency += sim_random() % b->faults.slow_ns;
 	}
+	devices_pi_begin(bio);
 	list_add_tail(&bio->link, &b->in_flight);
 	event(bio, "begins");
 	if (kind_of(bio) == KIND_FLUSH) {
@@ -259,13 +273,19 @@ void devices_hand_in(const struct backing *b, struct sim_disk *disk)
 
 	list_for_each_entry(bio, &b->in_flight, link) {
 		u32 bytes = bio->bi_iter.bi_size;
+		bool refused;
+		u64 *cells;
 		u8 *data;
 
 		if (kind_of(bio) != KIND_WRITE || b->faults.dead)
 			continue;
 		data = malloc(bytes);
 		sim_bio_copy(bio, 0, data, bytes, false);
-		sim_disk_in_flight(disk, bio->bi_iter.bi_sector, data, bytes / SIM_SECTOR);
+		cells = devices_pi_written(bio, data, &refused);
+		if (!refused)
+			sim_disk_in_flight_cells(disk, bio->bi_iter.bi_sector, data, cells,
+						 bytes / SIM_SECTOR);
+		free(cells);
 		free(data);
 	}
 }

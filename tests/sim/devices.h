@@ -24,6 +24,13 @@ enum io_kind {
 	NR_KINDS,
 };
 
+/* What a device keeps beside its data; interval 0: nothing. */
+struct device_profile {
+	u8 type;			/* 1, or 3: the reference tag is anything */
+	u32 interval;			/* bytes: 512 or 4096 */
+	u8 tag_size;
+};
+
 enum topology {
 	THREE_DRIVES,		/* three volatile caches */
 	ONE_SSD,		/* cache and metadata share a drive and its cache */
@@ -85,7 +92,24 @@ void devices_host_crash(struct sim_rng *rng);
 /* The writes in flight, to this disk or a copy of it, before it crashes. */
 void devices_hand_in(const struct backing *b, struct sim_disk *disk);
 void devices_no_faults(void);
+/* Before it is used. */
+void devices_set_profile(enum device_name name, const struct device_profile *profile);
 /* An administrator makes one longer: what comes behind the old end is there already. */
 void devices_grow(enum device_name name, u64 sectors, struct sim_rng *rng);
+
+/* --- devices-pi.c: T10 protection information, as the block layer and a drive treat it --- */
+
+/* Cells for sectors from `sector` on, with tuples as the block layer makes them. */
+void devices_generate(const struct backing *b, u64 sector, const void *data, u64 *cells, u32 nr);
+/* A tuple as the cell of disk.h: the same wherever it lies, and 0 when all ones. */
+u64 devices_cell(const struct backing *b, u64 sector, struct sim_tuple t);
+/* And back; with type 1 the reference tag is counted from the interval. */
+struct sim_tuple devices_tuple(u64 cell);
+/* A bio begins: the lowest queue puts the device's reference tags into it. */
+void devices_pi_begin(struct bio *bio);
+/* Cells of a write; NULL when the device keeps none, *refused when it does not take them. */
+u64 *devices_pi_written(const struct bio *bio, const void *data, bool *refused);
+/* The tuples of a read go to the bio; false when the data do not fit them. */
+bool devices_pi_read(struct bio *bio, const void *data);
 
 #endif

@@ -19,6 +19,7 @@ struct sim_page {
 	u64 stamp;		/* another one whenever it is written */
 	u64 same_as;		/* stamp of a page that has been found equal to what is here */
 	u64 data[PAGE_BYTES / sizeof(u64)];
+	u64 cells[PAGE_SECTORS];	/* right behind the data: one look compares both */
 };
 
 void page_free(struct sim_page *page);

@@ -18,6 +18,7 @@ enum unit_kind {
 
 struct sim_unit {
 	u64 sector, nr;
+	u64 nr_given;		/* before an end was cut off: behind their data are their cells */
 	union {
 		size_t data;	/* offset in the domain's */
 		u64 random;
@@ -75,24 +76,24 @@ static struct sim_page *page_new(void)
 	return page;
 }
 
-/* The bytes of a page that is ours alone; `whole`: all will be overwritten. */
-static u8 *page_own(struct sim_page **slot, bool whole)
+/* A page that is ours alone; `whole`: all will be overwritten. */
+static struct sim_page *page_own(struct sim_page **slot, bool whole)
 {
 	struct sim_page *old = *slot, *page;
 
 	if (old && old->refs == 1) {
 		old->stamp = ++last_stamp;
 		old->same_as = NO_STAMP;
-		return (u8 *)old->data;
+		return old;
 	}
 	page = page_new();
 	if (!whole && old)
-		memcpy(page->data, old->data, PAGE_BYTES);
+		memcpy(page->data, old->data, PAGE_BYTES + sizeof(page->cells));
 	else if (!whole)
-		memset(page->data, 0, PAGE_BYTES);
+		memset(page->data, 0, PAGE_BYTES + sizeof(page->cells));
 	page_put(old);
 	*slot = page;
-	return (u8 *)page->data;
+	return page;
 }
 
 static void check_range(const struct sim_disk *disk, u64 sector, u64 nr)
@@ -101,7 +102,8 @@ static void check_range(const struct sim_disk *disk, u64 sector, u64 nr)
 }
 
 /* Where to write sectors of a page; NULL: nothing to do. */
-static u8 *page_for(struct sim_disk *disk, enum image image, u64 page, bool zero, bool whole)
+static struct sim_page *page_for(struct sim_disk *disk, enum image image, u64 page, bool zero,
+				 bool whole)
 {
 	if (image == DURABLE) {
 		if (zero && !disk->durable[page])
@@ -117,27 +119,35 @@ static u8 *page_for(struct sim_disk *disk, enum image image, u64 page, bool zero
 	return page_own(&disk->newest[page], whole);
 }
 
-/* Data NULL: zeros. */
-static void put(struct sim_disk *disk, enum image image, u64 sector, const u8 *data, u64 nr)
+/* Data or cells NULL: zeros. */
+static void put(struct sim_disk *disk, enum image image, u64 sector, const u8 *data,
+		const u64 *cells, u64 nr)
 {
 	while (nr) {
 		u64 first = sector % PAGE_SECTORS, count = min_t(u64, nr, PAGE_SECTORS - first);
-		u8 *bytes = page_for(disk, image, sector / PAGE_SECTORS, !data,
-				     count == PAGE_SECTORS);
+		struct sim_page *page = page_for(disk, image, sector / PAGE_SECTORS, !data,
+						 count == PAGE_SECTORS);
 
-		if (bytes && data)
-			memcpy(bytes + first * SIM_SECTOR, data, count * SIM_SECTOR);
-		else if (bytes)
-			memset(bytes + first * SIM_SECTOR, 0, count * SIM_SECTOR);
+		if (page && data)
+			memcpy((u8 *)page->data + first * SIM_SECTOR, data, count * SIM_SECTOR);
+		else if (page)
+			memset((u8 *)page->data + first * SIM_SECTOR, 0, count * SIM_SECTOR);
+		if (page && cells)
+			memcpy(page->cells + first, cells, count * sizeof(u64));
+		else if (page)
+			memset(page->cells + first, 0, count * sizeof(u64));
 		if (data)
 			data += count * SIM_SECTOR;
+		if (cells)
+			cells += count;
 		sector += count;
 		nr -= count;
 	}
 }
 
-static bool is_trimmed(u64 random, u64 sector)
+static bool is_trimmed(const struct sim_disk *disk, u64 random, u64 sector)
 {
+	sector -= sector % disk->unit;
 	switch (random % 4) {
 	case 0:
 		return true;
@@ -155,31 +165,46 @@ static void put_trimmed(struct sim_disk *disk, enum image image, u64 sector, u64
 	u64 i, run = 0;
 
 	for (i = 0; i < nr; i++) {
-		if (is_trimmed(random, sector + i)) {
+		if (is_trimmed(disk, random, sector + i)) {
 			run++;
 			continue;
 		}
-		put(disk, image, sector + i - run, NULL, run);
+		put(disk, image, sector + i - run, NULL, NULL, run);
 		run = 0;
 	}
-	put(disk, image, sector + nr - run, NULL, run);
+	put(disk, image, sector + nr - run, NULL, NULL, run);
+}
+
+/* Behind its data, in a domain one of whose disks has tuples. */
+static const u64 *cells_of(const struct sim_domain *domain, const struct sim_unit *unit)
+{
+	if (unit->kind != UNIT_DATA || !(domain->disks[unit->disk]->flags & SIM_DISK_TUPLES))
+		return NULL;
+	return (const u64 *)(domain->data + unit->data + unit->nr_given * SIM_SECTOR);
+}
+
+static size_t bytes_of(const struct sim_disk *disk, u64 nr)
+{
+	return nr * (SIM_SECTOR + (disk->flags & SIM_DISK_TUPLES ? sizeof(u64) : 0));
 }
 
 /* Sectors [from, from + nr) of a unit, as far as it has them, reach the durable image. */
 static void apply_part(struct sim_domain *domain, const struct sim_unit *unit, u64 from, u64 nr)
 {
 	struct sim_disk *disk = domain->disks[unit->disk];
+	const u64 *cells;
 
 	if (from >= unit->nr)
 		return;
 	nr = min(nr, unit->nr - from);
 	switch (unit->kind) {
 	case UNIT_DATA:
+		cells = cells_of(domain, unit);
 		put(disk, DURABLE, unit->sector + from, domain->data + unit->data +
-		    from * SIM_SECTOR, nr);
+		    from * SIM_SECTOR, cells ? cells + from : NULL, nr);
 		break;
 	case UNIT_ZERO:
-		put(disk, DURABLE, unit->sector + from, NULL, nr);
+		put(disk, DURABLE, unit->sector + from, NULL, NULL, nr);
 		break;
 	case UNIT_TRIM:
 		put_trimmed(disk, DURABLE, unit->sector + from, nr, unit->random);
@@ -192,15 +217,16 @@ static void apply(struct sim_domain *domain, const struct sim_unit *unit)
 	apply_part(domain, unit, 0, unit->nr);
 }
 
-/* Each sector for itself, with a chance of n in 8. */
+/* Each sector (or what is written as a whole) for itself, with a chance of n in 8. */
 static void apply_sectors(struct sim_domain *domain, const struct sim_unit *unit,
 			  struct sim_rng *rng, unsigned int n)
 {
+	u32 step = domain->disks[unit->disk]->unit;
 	u64 i;
 
-	for (i = 0; i < unit->nr; i++)
+	for (i = 0; i < unit->nr; i += step)
 		if (sim_rng_below(rng, 8) < n)
-			apply_part(domain, unit, i, 1);
+			apply_part(domain, unit, i, step);
 }
 
 static void drop_newest(struct sim_disk *disk)
@@ -267,8 +293,25 @@ static void evict(struct sim_domain *domain)
 	}
 }
 
+/* Cells of a disk with tuples may be NULL: zeros. */
+static void add_data(struct sim_disk *disk, struct sim_unit *unit, const void *data,
+		     const u64 *cells)
+{
+	struct sim_domain *domain = disk->domain;
+	size_t bytes = unit->nr * SIM_SECTOR, with = bytes_of(disk, unit->nr);
+
+	domain->data = grow(domain->data, domain->nr_data + with, 1, &domain->data_room);
+	unit->data = domain->nr_data;
+	memcpy(domain->data + unit->data, data, bytes);
+	if (cells && with > bytes)
+		memcpy(domain->data + unit->data + bytes, cells, with - bytes);
+	else
+		memset(domain->data + unit->data + bytes, 0, with - bytes);
+	domain->nr_data += with;
+}
+
 static struct sim_unit *add_unit(struct sim_disk *disk, enum unit_kind kind, u64 sector,
-				 const void *data, u64 nr)
+				 const void *data, const u64 *cells, u64 nr)
 {
 	struct sim_domain *domain = disk->domain;
 	struct sim_unit *unit;
@@ -285,15 +328,11 @@ static struct sim_unit *add_unit(struct sim_disk *disk, enum unit_kind kind, u64
 	unit->kind = kind;
 	unit->sector = sector;
 	unit->nr = nr;
-	if (kind == UNIT_DATA && nr) {
-		domain->data = grow(domain->data, domain->nr_data + nr * SIM_SECTOR, 1,
-				    &domain->data_room);
-		unit->data = domain->nr_data;
-		memcpy(domain->data + unit->data, data, nr * SIM_SECTOR);
-		domain->nr_data += nr * SIM_SECTOR;
-	} else {
+	unit->nr_given = nr;
+	if (kind == UNIT_DATA && nr)
+		add_data(disk, unit, data, cells);
+	else
 		domain->zeroed = true;
-	}
 	return unit;
 }
 
@@ -310,11 +349,12 @@ static bool any_dirty(const struct sim_disk *disk, u64 sector, u64 nr)
 }
 
 /* Data or zeros (data NULL). */
-static void write_sectors(struct sim_disk *disk, u64 sector, const void *data, u64 nr, bool fua)
+static void write_sectors(struct sim_disk *disk, u64 sector, const void *data, const u64 *cells,
+			  u64 nr, bool fua)
 {
 	enum unit_kind kind = data ? UNIT_DATA : UNIT_ZERO;
 
-	core_assert(!disk->domain->nr_flying);
+	core_assert(!disk->domain->nr_flying && !(sector % disk->unit) && !(nr % disk->unit));
 	check_range(disk, sector, nr);
 	disk->stats.sectors_written += nr;
 	if (!nr)
@@ -322,34 +362,40 @@ static void write_sectors(struct sim_disk *disk, u64 sector, const void *data, u
 	if (!(disk->flags & SIM_DISK_FUA))
 		fua = false;
 	if (!(disk->flags & SIM_DISK_VOLATILE)) {
-		put(disk, DURABLE, sector, data, nr);
+		put(disk, DURABLE, sector, data, cells, nr);
 	} else if (!fua) {
-		add_unit(disk, kind, sector, data, nr);
-		put(disk, NEWEST, sector, data, nr);
+		add_unit(disk, kind, sector, data, cells, nr);
+		put(disk, NEWEST, sector, data, cells, nr);
 	} else if (any_dirty(disk, sector, nr)) {
-		add_unit(disk, kind, sector, data, nr)->fixed = true;
+		add_unit(disk, kind, sector, data, cells, nr)->fixed = true;
 		disk->domain->nr_fixed++;
-		put(disk, DURABLE, sector, data, nr);
+		put(disk, DURABLE, sector, data, cells, nr);
 		/* all of its pages are dirty now: a later one must not be undone by this */
-		put(disk, NEWEST, sector, data, nr);
+		put(disk, NEWEST, sector, data, cells, nr);
 	} else {
-		put(disk, DURABLE, sector, data, nr);
+		put(disk, DURABLE, sector, data, cells, nr);
 	}
 }
 
-void sim_disk_write(struct sim_disk *disk, u64 sector, const void *data, u32 nr, bool fua)
+void sim_disk_write_cells(struct sim_disk *disk, u64 sector, const void *data, const u64 *cells,
+			  u32 nr, bool fua)
 {
 	core_assert(data);
 	disk->stats.writes++;
 	disk->stats.fua_writes += fua;
-	write_sectors(disk, sector, data, nr, fua);
+	write_sectors(disk, sector, data, cells, nr, fua);
+}
+
+void sim_disk_write(struct sim_disk *disk, u64 sector, const void *data, u32 nr, bool fua)
+{
+	sim_disk_write_cells(disk, sector, data, NULL, nr, fua);
 }
 
 void sim_disk_zero(struct sim_disk *disk, u64 sector, u64 nr, bool fua)
 {
 	disk->stats.writes++;
 	disk->stats.fua_writes += fua;
-	write_sectors(disk, sector, NULL, nr, fua);
+	write_sectors(disk, sector, NULL, NULL, nr, fua);
 }
 
 void sim_disk_trim(struct sim_disk *disk, u64 sector, u64 nr, u64 random)
@@ -360,64 +406,45 @@ void sim_disk_trim(struct sim_disk *disk, u64 sector, u64 nr, u64 random)
 	if (!nr)
 		return;
 	if (disk->flags & SIM_DISK_VOLATILE) {
-		add_unit(disk, UNIT_TRIM, sector, NULL, nr)->random = random;
+		add_unit(disk, UNIT_TRIM, sector, NULL, NULL, nr)->random = random;
 		put_trimmed(disk, NEWEST, sector, nr, random);
 	} else {
 		put_trimmed(disk, DURABLE, sector, nr, random);
 	}
 }
 
-u32 sim_disk_write_torn(struct sim_disk *disk, u64 sector, const void *data, u32 nr,
-			struct sim_rng *rng)
+u32 sim_disk_write_torn_cells(struct sim_disk *disk, u64 sector, const void *data,
+			      const u64 *cells, u32 nr, struct sim_rng *rng)
 {
 	u32 i, run = 0, kept = 0, mood = sim_rng_below(rng, 4), cut = sim_rng_below(rng, nr + 1ull);
+	u32 step = disk->unit;
 
 	disk->stats.writes++;
-	for (i = 0; i <= nr; i++) {
+	for (i = 0; i <= nr; i += step) {
 		bool keep = mood == 0 ? i < cut : mood == 1 ? i >= cut : sim_rng_next(rng) & 1;
 
 		if (i < nr && keep) {
-			run++;
-			kept++;
+			run += step;
+			kept += step;
 			continue;
 		}
 		if (run)
 			write_sectors(disk, sector + i - run, data ? (const u8 *)data +
-				      (size_t)(i - run) * SIM_SECTOR : NULL, run, false);
+				      (size_t)(i - run) * SIM_SECTOR : NULL,
+				      cells ? cells + i - run : NULL, run, false);
 		run = 0;
 	}
 	return kept;
 }
 
-static void read_image(const struct sim_disk *disk, bool newest, u64 sector, u8 *data, u64 nr)
+bool sim_disk_flip(struct sim_disk *disk, u64 sector, u32 bit)
 {
-	check_range(disk, sector, nr);
-	while (nr) {
-		u64 number = sector / PAGE_SECTORS, first = sector % PAGE_SECTORS;
-		u64 count = min_t(u64, nr, PAGE_SECTORS - first);
-		const struct sim_page *page = page_of(disk, !newest, number);
+	u64 page = sector / PAGE_SECTORS, at = sector % PAGE_SECTORS * SIM_SECTOR + bit / 8;
 
-		if (page)
-			memcpy(data, (const u8 *)page->data + first * SIM_SECTOR,
-			       count * SIM_SECTOR);
-		else
-			memset(data, 0, count * SIM_SECTOR);
-		data += count * SIM_SECTOR;
-		sector += count;
-		nr -= count;
-	}
-}
-
-void sim_disk_read(struct sim_disk *disk, u64 sector, void *data, u32 nr)
-{
-	disk->stats.reads++;
-	disk->stats.sectors_read += nr;
-	read_image(disk, true, sector, data, nr);
-}
-
-void sim_disk_read_durable(const struct sim_disk *disk, u64 sector, void *data, u32 nr)
-{
-	read_image(disk, false, sector, data, nr);
+	if (disk->newest[page] || !disk->durable[page])
+		return false;
+	((u8 *)page_own(&disk->durable[page], false)->data)[at] ^= 1u << bit % 8;
+	return true;
 }
 
 void sim_disk_flush(struct sim_disk *disk)
@@ -433,11 +460,12 @@ void sim_disk_flush(struct sim_disk *disk)
 	drop_units(domain);
 }
 
-void sim_disk_in_flight(struct sim_disk *disk, u64 sector, const void *data, u32 nr)
+void sim_disk_in_flight_cells(struct sim_disk *disk, u64 sector, const void *data,
+			      const u64 *cells, u32 nr)
 {
 	check_range(disk, sector, nr);
 	disk->domain->nr_flying++;
-	add_unit(disk, data ? UNIT_DATA : UNIT_ZERO, sector, data, nr);
+	add_unit(disk, data ? UNIT_DATA : UNIT_ZERO, sector, data, cells, nr);
 }
 
 /* What the moods need besides. */
@@ -452,6 +480,7 @@ static void tear(struct sim_domain *domain, const struct sim_unit *unit, struct 
 {
 	u64 cut = sim_rng_below(rng, unit->nr + 1);
 
+	cut -= cut % domain->disks[unit->disk]->unit;
 	switch (sim_rng_below(rng, 3)) {
 	case 0:
 		apply_part(domain, unit, 0, cut);
@@ -576,6 +605,8 @@ void sim_disk_host_crash(struct sim_disk *disk, struct sim_rng *rng)
 	for (i = 0; i < nr; i++) {
 		struct sim_disk *on = domain->disks[units[i].disk];
 		const u8 *bytes = units[i].kind == UNIT_DATA ? data + units[i].data : NULL;
+		const u64 *cells = bytes && (on->flags & SIM_DISK_TUPLES) ?
+				   (const u64 *)(bytes + units[i].nr * SIM_SECTOR) : NULL;
 
 		if (bytes)	/* none but those in flight lie behind it */
 			domain->nr_data = min(domain->nr_data, units[i].data);
@@ -583,43 +614,16 @@ void sim_disk_host_crash(struct sim_disk *disk, struct sim_rng *rng)
 		case 0:
 			break;
 		case 1:
-			write_sectors(on, units[i].sector, bytes, units[i].nr, false);
+			write_sectors(on, units[i].sector, bytes, cells, units[i].nr, false);
 			break;
 		default:
-			sim_disk_write_torn(on, units[i].sector, bytes, units[i].nr, rng);
+			sim_disk_write_torn_cells(on, units[i].sector, bytes, cells, units[i].nr,
+						  rng);
 			break;
 		}
 	}
 	free(units);
 	free(data);
-}
-
-static u64 hash_page(const struct sim_page *page)
-{
-	u64 lanes[4] = { 1, 2, 3, 4 }, any = 0;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(page->data); i++) {
-		any |= page->data[i];
-		lanes[i % 4] = (lanes[i % 4] ^ page->data[i]) * 0x9e3779b97f4a7c15ull;
-		lanes[i % 4] ^= lanes[i % 4] >> 29;
-	}
-	if (!any) /* as a page that does not exist */
-		return 0;
-	return sim_mix(lanes[0] ^ sim_mix(lanes[1] ^ sim_mix(lanes[2] ^ sim_mix(lanes[3]))));
-}
-
-u64 sim_disk_hash(const struct sim_disk *disk)
-{
-	u64 hash = 0, page;
-
-	for (page = 0; page < disk->nr_pages; page++) {
-		u64 of_page = disk->durable[page] ? hash_page(disk->durable[page]) : 0;
-
-		if (of_page)
-			hash += sim_mix(of_page ^ sim_mix(page));
-	}
-	return hash;
 }
 
 void sim_domain_init(struct sim_domain *domain)
@@ -653,6 +657,7 @@ void sim_disk_init(struct sim_disk *disk, u64 sectors, unsigned int flags,
 	memset(disk, 0, sizeof(*disk));
 	disk->sectors = sectors;
 	disk->flags = flags;
+	disk->unit = 1;
 	disk->nr_pages = DIV_ROUND_UP(sectors, PAGE_SECTORS);
 	disk->durable = zalloc(disk->nr_pages, sizeof(*disk->durable));
 	disk->newest = zalloc(disk->nr_pages, sizeof(*disk->newest));
@@ -714,8 +719,8 @@ void sim_disk_resize(struct sim_disk *disk, u64 sectors)
 		u64 tail = min(disk->sectors, new * PAGE_SECTORS) - sectors;
 
 		cut_units(disk, sectors);
-		put(disk, DURABLE, sectors, NULL, tail);
-		put(disk, NEWEST_IF_DIRTY, sectors, NULL, tail);
+		put(disk, DURABLE, sectors, NULL, NULL, tail);
+		put(disk, NEWEST_IF_DIRTY, sectors, NULL, NULL, tail);
 	}
 	for (i = 0; i < disk->nr_dirty; i++)
 		if (disk->dirty[i] < new)
@@ -734,6 +739,7 @@ static void copy_disk(struct sim_disk *to, const struct sim_disk *from, struct s
 	size_t i;
 
 	sim_disk_init(to, from->sectors, from->flags, domain);
+	to->unit = from->unit;
 	for (i = 0; i < from->nr_pages; i++)
 		to->durable[i] = page_get(from->durable[i]);
 	for (i = 0; i < from->nr_dirty; i++) {

@@ -10,6 +10,10 @@
  * (anything else aborts).
  *
  * Structures may not be moved; a domain must be freed after its disks.
+ *
+ * Disks with tuples keep a cell of 8 bytes with each unit: what that means is the caller's business.
+ * It is given for each sector; those that are not the first of a unit are of no meaning, but kept.
+ * Where nothing was ever written, and behind zeros and trims, it is 0.
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H
@@ -22,6 +26,7 @@
 enum sim_disk_flags {
 	SIM_DISK_VOLATILE = 1,	/* has a write cache; without, every write is durable at once */
 	SIM_DISK_FUA = 2,	/* honours FUA; without, `fua` is ignored: write, then flush */
+	SIM_DISK_TUPLES = 4,	/* keeps cells */
 };
 
 /* What a crash does to the pending writes; the seed chooses unless `mood` says so. */
@@ -66,6 +71,7 @@ struct sim_domain {
 struct sim_disk {
 	u64 sectors;
 	unsigned int flags;
+	u32 unit;		/* sectors (1 or 8) that are written as a whole or not at all */
 	struct sim_domain *domain, own_domain;
 	unsigned int index;	/* in the domain */
 	struct sim_page **durable;	/* per 4 KiB; NULL: zeros */
@@ -95,7 +101,13 @@ void sim_domain_clone(struct sim_domain *to, struct sim_disk *const *disks,
 		      const struct sim_domain *from);
 
 void sim_disk_write(struct sim_disk *disk, u64 sector, const void *data, u32 nr, bool fua);
-void sim_disk_read(struct sim_disk *disk, u64 sector, void *data, u32 nr);
+void sim_disk_write_cells(struct sim_disk *disk, u64 sector, const void *data, const u64 *cells,
+			  u32 nr, bool fua);
+/*
+ * A bit of a sector changes by itself, the cell does not; false: it does not, as the sector's page
+ * is all zeros, or in the write cache.
+ */
+bool sim_disk_flip(struct sim_disk *disk, u64 sector, u32 bit);
 /* Everything pending in the whole domain becomes durable. */
 void sim_disk_flush(struct sim_disk *disk);
 /* `random` decides which sectors become zeros, which keep what they have; it is a pending write. */
@@ -103,15 +115,25 @@ void sim_disk_trim(struct sim_disk *disk, u64 sector, u64 nr, u64 random);
 /* Zeros for certain, as a write of zeros, but cheap. */
 void sim_disk_zero(struct sim_disk *disk, u64 sector, u64 nr, bool fua);
 /* A failed write: some of its sectors were written, perhaps none or all.  Returns how many. */
-u32 sim_disk_write_torn(struct sim_disk *disk, u64 sector, const void *data, u32 nr,
-			struct sim_rng *rng);
+u32 sim_disk_write_torn_cells(struct sim_disk *disk, u64 sector, const void *data,
+			      const u64 *cells, u32 nr, struct sim_rng *rng);
+static inline u32 sim_disk_write_torn(struct sim_disk *disk, u64 sector, const void *data, u32 nr,
+				      struct sim_rng *rng)
+{
+	return sim_disk_write_torn_cells(disk, sector, data, NULL, nr, rng);
+}
 
 /*
  * Crashes are of the whole domain.  First the writes in flight are handed in (`data` NULL: zeros);
  * they count as the last pending ones, and nothing but a crash may follow.  Afterwards nothing is
  * pending.  Returns the mood that it was.
  */
-void sim_disk_in_flight(struct sim_disk *disk, u64 sector, const void *data, u32 nr);
+void sim_disk_in_flight_cells(struct sim_disk *disk, u64 sector, const void *data,
+			      const u64 *cells, u32 nr);
+static inline void sim_disk_in_flight(struct sim_disk *disk, u64 sector, const void *data, u32 nr)
+{
+	sim_disk_in_flight_cells(disk, sector, data, NULL, nr);
+}
 enum sim_mood sim_disk_crash(struct sim_disk *disk, struct sim_rng *rng, enum sim_mood mood);
 /*
  * The host dies, the drive keeps its power: writes in flight happened, or did not, or in part;
@@ -123,16 +145,20 @@ void sim_disk_host_crash(struct sim_disk *disk, struct sim_rng *rng);
 u64 sim_disk_pending(const struct sim_disk *disk);
 void sim_disk_crash_subset(struct sim_disk *disk, u64 mask);
 
-/* Of what is durable, as if the power went now and nothing pending survived. */
-u64 sim_disk_hash(const struct sim_disk *disk);
-void sim_disk_read_durable(const struct sim_disk *disk, u64 sector, void *data, u32 nr);
+/* --- disk-look.c --- */
 
-/* disk-compare.c */
+void sim_disk_read(struct sim_disk *disk, u64 sector, void *data, u32 nr);
+/* What is durable, as if the power went now and nothing pending survived. */
+void sim_disk_read_durable(const struct sim_disk *disk, u64 sector, void *data, u32 nr);
+void sim_disk_read_cells(const struct sim_disk *disk, bool durable, u64 sector, u64 *cells, u32 nr);
+/* Of the data that are durable. */
+u64 sim_disk_hash(const struct sim_disk *disk);
 
 /* A disk, and which of its contents: the newest, or what is durable. */
 struct sim_view {
 	const struct sim_disk *disk;
 	bool durable;
+	bool cells;		/* in both views: these count, too */
 };
 
 /*

@@ -16,6 +16,7 @@ struct op {
 	u64 flush_id;
 	u64 begin;
 	bool ended;
+	bool bad;		/* its tuples do not fit */
 	struct wait_queue waiter;
 };
 
@@ -23,6 +24,16 @@ static void check_error(const struct op *op)
 {
 	static const char *const names[] = { "read", "write", "flush", "discard" };
 
+	if (op->bad && !op->request.status)
+		sim_fail("write of %llu+%u succeeded, with tuples that do not fit",
+			 (unsigned long long)op->request.sector, op->request.sectors);
+	if (op->request.status == BLK_STS_PROTECTION && !devices.lost_its_way) {
+		if (op->bad || (op->what == READ && tuples_lost(op->request.sector,
+								op->request.sectors, op->begin)))
+			return;
+		sim_fail("%s of %llu+%u: protection error, and nothing is lost", names[op->what],
+			 (unsigned long long)op->request.sector, op->request.sectors);
+	}
 	if (op->request.status && !world.errors_expected)
 		sim_fail("%s of %llu+%u failed with %u, and nothing had been broken",
 			 names[op->what], (unsigned long long)op->request.sector,
@@ -38,8 +49,10 @@ static void judge_read(const struct op *op)
 		return;
 	wrong = oracle_read_end(&world.oracle, r->sector, r->sectors, r->data, op->begin,
 				++world.tick);
-	if (!wrong)
+	if (!wrong) {
+		tuples_end_read(r);
 		return;
+	}
 	if (world.options.trace)
 		oracle_describe(&world.oracle, r->sector, stdout);
 	sim_fail("read of %llu+%u: %s", (unsigned long long)r->sector, r->sectors, wrong);
@@ -131,8 +144,10 @@ static void begin_op(struct op *op)
 	case FLUSH:
 		break;
 	}
-	sim_log("user: op %x of %llu+%u (write %llu)", r->opf, (unsigned long long)r->sector,
-		r->sectors, (unsigned long long)op->id);
+	tuples_begin_request(r, op->what == WRITE ? op->id : 0, &op->bad);
+	sim_log("user: op %x of %llu+%u (write %llu)%s", r->opf, (unsigned long long)r->sector,
+		r->sectors, (unsigned long long)op->id,
+		op->bad ? " with bad tuples" : r->tuples ? " with tuples" : "");
 }
 
 /* Any offset in its first page, as users' memory has. */
@@ -158,6 +173,7 @@ static void run_op(struct op *op)
 	while (!op->ended)
 		sim_wait(&op->waiter, "a user's I/O");
 	world.ops_running--;
+	sim_free(op->request.tuples);
 	sim_free(base);
 }
 
@@ -197,6 +213,8 @@ static void pick_place(struct sim_request *r)
 		at &= ~7ull;
 		r->sectors = ALIGN(r->sectors, 8);
 	}
+	at -= at % world.pi.unit;
+	r->sectors = ALIGN(r->sectors, world.pi.unit);
 	world.lately[world_below(ARRAY_SIZE(world.lately))] = at;
 	r->sector = at;
 	r->sectors = (u32)min((u64)r->sectors, world.sectors - at);
@@ -292,6 +310,26 @@ void users_read_all(void)
 	}
 }
 
+void users_replace_lost(void)
+{
+	u64 sector;
+
+	while (tuples_next_lost(&sector)) {
+		struct op op = {
+			.what = WRITE,
+			.request = {
+				.opf = REQ_OP_WRITE,
+				.sector = sector,
+				.sectors = world.pi.unit,
+			},
+		};
+
+		run_op(&op);
+		if (op.request.status)
+			sim_sleep_ns(500000000);
+	}
+}
+
 void users_write_succeeds(void)
 {
 	u32 tries;
@@ -318,16 +356,23 @@ void users_bypass(void)
 
 	for (n = 0; n < 20; n++) {
 		struct sim_request r = { 0 };
+		u64 id, *cells = NULL;
 		u8 *data;
-		u64 id;
 
 		pick_place(&r);
 		data = malloc((size_t)r.sectors * 512);
 		id = oracle_write_begin(&world.oracle, r.sector, r.sectors, true, ++world.tick);
 		oracle_fill(&world.oracle, id, r.sector, r.sectors, data);
-		sim_disk_write(&origin->disk, r.sector, data, r.sectors, true);
+		if (world.pi.origin.interval)
+			cells = malloc(r.sectors * sizeof(*cells));
+		if (world.pi.pass)
+			tuples_of_write(id, r.sector, data, cells, r.sectors);
+		else if (cells)
+			devices_generate(origin, r.sector, data, cells, r.sectors);
+		sim_disk_write_cells(&origin->disk, r.sector, data, cells, r.sectors, true);
 		sim_disk_flush(&origin->disk);
 		oracle_write_end(&world.oracle, id, true, ++world.tick);
+		free(cells);
 		free(data);
 	}
 }

@@ -109,6 +109,8 @@ static void pick_config(void)
 	c->origin_sectors = c->cache_sectors * (1 + world_below(5)) + world_below(4096);
 	c->origin_sectors = min(c->origin_sectors, 32768ull + world_below(64));
 	pick_rare();
+	c->cache_sectors -= c->cache_sectors % world.pi.unit;
+	c->origin_sectors = ALIGN(c->origin_sectors, world.pi.unit);
 	c->metadata_sectors = pick_metadata();
 	c->rounds = 2 + (u32)world_below(10);
 	c->users = 1 + (u32)world_below(6);
@@ -184,8 +186,11 @@ static void run_round(void)
 
 static int read_durable_origin(void *context, u64 sector, void *buffer)
 {
+	struct sim_disk *disk = &devices.dev[DEV_ORIGIN].disk;
+
 	(void)context;
-	sim_disk_read_durable(&devices.dev[DEV_ORIGIN].disk, sector, buffer, 1);
+	sim_disk_read_durable(disk, sector, buffer, 1);
+	tuples_check_disk(disk, true, sector, sector, "the origin alone, at the end");
 	return 0;
 }
 
@@ -214,11 +219,13 @@ static void begin(const struct world_options *options)
 	/* of its own: without growth a seed is what it was */
 	world.grow_rng.state = sim_mix(options->seed ^ 0x67726f77);
 	world.grows = world_may(WORLD_grow) && sim_rng_below(&world.grow_rng, 2);
+	tuples_pick();
 	pick_config();
 	world.write_back = world.config.write_back;
 	world.sectors = world.config.origin_sectors;
 	if (world_may(WORLD_resize) && world_one_in(3))
 		world.sectors -= world_below(world.sectors / 4 + 1);
+	world.sectors -= world.sectors % world.pi.unit;
 
 	sched.seed = sim_mix(options->seed * 4 + 3);
 	sched.preempt_one_in = world.config.preempt_one_in;
@@ -232,6 +239,7 @@ static void begin(const struct world_options *options)
 	sizes.sectors[DEV_CACHE] = world.config.cache_sectors;
 	sizes.sectors[DEV_ORIGIN] = world.config.origin_sectors;
 	devices_init(world.config.topology, &sizes, world.config.fua, sim_mix(options->seed));
+	tuples_begin();
 	devices.metadata_written = judge_metadata;
 	devices.event = judge_event;
 	devices.origin_changes = judge_origin_changes;
@@ -248,6 +256,11 @@ void world_run(const struct world_options *options)
 		(unsigned long long)world.config.origin_sectors,
 		(unsigned long long)world.config.metadata_sectors, world.config.topology,
 		world.config.rounds, world.config.users, world.config.ops);
+	if (world.pi.any)
+		sim_log("protection information: origin type %u of %u, cache type %u of %u, %s%s",
+			world.pi.origin.type, world.pi.origin.interval, world.pi.cache.type,
+			world.pi.cache.interval, world.pi.word,
+			sim_tuples_end_early ? ", ends early" : "");
 	for (world.round = 0; world.round < world.config.rounds && !world.gave_up; world.round++)
 		run_round();
 	check_origin();

@@ -16,7 +16,7 @@ struct larder_cache;
 	X(crashes) X(host_crashes) X(errors) X(bad_sectors) X(loss) X(misdirected) X(slow) \
 	X(memory) X(preempt) X(unlikely) X(fua) X(flush) X(discard) X(manage) X(reload) \
 	X(modes) X(policies) X(resize) X(grow) X(suspend) X(detach) X(clean_stop) \
-	X(big_io) X(rare)
+	X(big_io) X(rare) X(tuples) X(damage)
 
 enum world_feature {
 #define X(name) WORLD_##name,
@@ -50,12 +50,22 @@ struct world_config {
 	bool host_crashes;	/* most crashes leave the drives their power */
 };
 
+/* T10 protection information of the devices, see tuples.c. */
+struct world_pi {
+	struct device_profile origin, cache;
+	bool any;		/* one of them has it */
+	bool pass;		/* both have the same */
+	u32 unit;		/* all requests are multiples of so many sectors */
+	const char *word;	/* of the table line */
+};
+
 struct world {
 	struct world_options options;
 	struct world_config config;
 	struct sim_rng rng;	/* of what users and admins do */
 	struct sim_rng fault_rng, crash_rng, grow_rng;
 	struct sim_rng judge_rng;	/* that somebody looks must not change what happens */
+	struct world_pi pi;
 	bool grows;		/* cache and metadata device become longer */
 	struct oracle oracle;
 	u64 tick;		/* the oracle's clock */
@@ -104,6 +114,8 @@ struct larder_cache *world_cache(void);	/* of the live table, or NULL */
 void users_start(u32 nr, u32 ops);
 /* Reads every sector and judges it. */
 void users_read_all(void);
+/* Writes over what nobody has any more. */
+void users_replace_lost(void);
 /* One write that must succeed, sooner or later: errors have ended. */
 void users_write_succeeds(void);
 /* Writes to the origin alone, while it has no cache. */
@@ -129,5 +141,27 @@ void judge_before_crash(void);
 void judge_after_boot(void);
 void judge_sizes(void);		/* right after a resume */
 void judge_forget(void);	/* the cache was made anew, or discarded */
+
+/* tuples.c: which they are, and who gets them */
+void tuples_pick(void);
+void tuples_begin(void);
+void tuples_pick_word(void);
+void tuples_resumed(void);
+bool tuples_chance(u32 n);	/* once in n, in worlds with protection information */
+void tuples_begin_request(struct sim_request *r, u64 id, bool *bad);
+void tuples_end_read(const struct sim_request *r);
+void tuples_of_write(u64 id, u64 sector, const void *data, u64 *cells, u32 nr);
+bool tuples_fit(u64 sector, const void *data, u64 cell);
+void tuples_describe(u64 sector, const void *data, u64 cell, char *to, size_t size);
+void tuples_check_disk(const struct sim_disk *disk, bool durable, u64 place, u64 sector,
+		       const char *where);
+bool tuples_may_differ(struct sim_view cache, u64 place, struct sim_view origin, u64 sector);
+void tuples_damage(void);
+bool tuples_damaged(struct sim_view cache, u64 place);
+void tuples_mend(u64 place, u64 cell, void *data, const struct sim_disk *disk);
+bool tuples_mend_sector(u64 place, void *buffer);
+void tuples_watch(void);
+bool tuples_lost(u64 sector, u32 sectors, u64 begin);
+bool tuples_next_lost(u64 *sector);
 
 #endif

@@ -60,16 +60,23 @@ struct bio *bio_alloc_clone(struct block_device *bdev, struct bio *from, gfp_t g
 	bio->bi_iter = from->bi_iter;
 	bio->bi_io_vec = from->bi_io_vec;
 	bio->bi_vcnt = from->bi_vcnt;
+	if (bio_integrity(from) && bio_integrity_clone(bio, from, gfp)) {
+		bio_put(bio);
+		return NULL;
+	}
 	return bio;
 }
 
 void bio_put(struct bio *bio)
 {
+	if (bio_integrity(bio))
+		bio_integrity_free(bio);
 	sim_free(bio);
 }
 
 void bio_endio(struct bio *bio)
 {
+	sim_integrity_end(bio);
 	bio->bi_end_io(bio);
 }
 
@@ -96,6 +103,10 @@ void bio_trim(struct bio *bio, sector_t offset, sector_t sectors)
 {
 	sim_bio_advance(bio, &bio->bi_iter, (unsigned int)offset << SECTOR_SHIFT);
 	bio->bi_iter.bi_size = (unsigned int)sectors << SECTOR_SHIFT;
+	if (!bio_integrity(bio))
+		return;
+	bio_integrity_advance(bio, (unsigned int)offset << SECTOR_SHIFT);
+	bio_integrity_trim(bio);
 }
 
 void sim_bio_copy(struct bio *bio, unsigned int at, void *buffer, unsigned int bytes, bool to_bio)
@@ -144,6 +155,7 @@ int blk_status_to_errno(blk_status_t status)
 	case BLK_STS_OK: return 0;
 	case BLK_STS_NOSPC: return -ENOSPC;
 	case BLK_STS_RESOURCE: return -ENOMEM;
+	case BLK_STS_PROTECTION: return -EILSEQ;
 	case BLK_STS_AGAIN: return -EAGAIN;
 	default: return -EIO;
 	}
@@ -155,6 +167,7 @@ blk_status_t errno_to_blk_status(int error)
 	case 0: return BLK_STS_OK;
 	case -ENOSPC: return BLK_STS_NOSPC;
 	case -ENOMEM: return BLK_STS_RESOURCE;
+	case -EILSEQ: return BLK_STS_PROTECTION;
 	case -EAGAIN: return BLK_STS_AGAIN;
 	default: return BLK_STS_IOERR;
 	}

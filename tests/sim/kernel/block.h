@@ -28,7 +28,7 @@ typedef unsigned int fmode_t;
 #define REQ_SYNC	(1u << 11)
 #define REQ_META	(1u << 12)
 #define REQ_PRIO	(1u << 13)
-#define REQ_INTEGRITY	(1u << 16)	/* no bio has it */
+#define REQ_INTEGRITY	(1u << 16)
 #define REQ_FUA		(1u << 17)
 #define REQ_PREFLUSH	(1u << 18)
 #define REQ_POLLED	(1u << 24)
@@ -46,9 +46,12 @@ struct bio_vec {
 	unsigned int bv_offset;
 };
 
+#include "integrity.h"
+
 struct sim_disk;
 struct block_device {
 	const char *name;
+	struct gendisk *bd_disk, disk;
 	u64 sectors;
 	bool is_volatile;
 	bool fua;
@@ -70,6 +73,7 @@ struct bio {
 	struct bvec_iter bi_iter;
 	bio_end_io_t *bi_end_io;
 	void *bi_private;
+	struct bio_integrity_payload *bi_integrity;	/* with REQ_INTEGRITY */
 	unsigned short bi_vcnt, bi_max_vecs;
 	struct bio_vec *bi_io_vec;
 	struct list_head link;		/* while the disk has it */
@@ -100,9 +104,12 @@ void sim_bio_copy(struct bio *bio, unsigned int at, void *buffer, unsigned int b
 #define bio_op(b) ((b)->bi_opf & REQ_OP_MASK)
 #define bio_sectors(b) ((b)->bi_iter.bi_size >> SECTOR_SHIFT)
 #define bio_set_dev(b, d) ((b)->bi_bdev = (d))
+#define bio_integrity(b) ((b)->bi_opf & REQ_INTEGRITY ? (b)->bi_integrity : NULL)
+#define bdev_get_integrity(b) blk_get_integrity((b)->bd_disk)
 #define bio_max_segs(n) min_t(unsigned int, n, BIO_MAX_VECS)
 #define bdev_nr_sectors(b) ((b)->sectors)
-#define bdev_logical_block_size(b) ((void)(b), 512u)
+#define bdev_logical_block_size(b) \
+	(bdev_get_integrity(b) ? 1u << bdev_get_integrity(b)->interval_exp : 512u)
 #define bdev_max_discard_sectors(b) ((b)->discard ? 8192u : 0u)
 #define bdev_stable_writes(b) ((void)(b), false)
 
@@ -163,7 +170,7 @@ struct dm_target {
 	struct target_type *type;
 	sector_t begin, len;
 	unsigned int num_flush_bios, num_discard_bios, per_io_data_size;
-	bool flush_supported, discards_supported;
+	bool flush_supported, discards_supported, mempool_needs_integrity;
 	void *private;
 	char *error;
 };
@@ -175,6 +182,7 @@ struct dm_dev {
 
 struct queue_limits {
 	unsigned int io_min, io_opt, discard_granularity, max_hw_discard_sectors;
+	struct blk_integrity integrity;
 };
 
 typedef int (*iterate_devices_callout_fn)(struct dm_target *ti, struct dm_dev *dev, sector_t start,
@@ -215,7 +223,8 @@ struct bio *dm_bio_from_per_bio_data(void *data, size_t size);
 
 /* No device here belongs to LVM, and so none is ever suspended by the target itself. */
 #define DM_UUID_LEN 129
-static inline struct mapped_device *dm_table_get_md(struct dm_table *t) { return NULL; }
+static inline struct mapped_device *dm_table_get_md(struct dm_table *t) { return t->md; }
+struct gendisk *dm_disk(struct mapped_device *md);
 static inline int dm_copy_name_and_uuid(struct mapped_device *md, char *name, char *uuid)
 {
 	return -ENXIO;
@@ -245,6 +254,8 @@ int sim_dm_message(struct mapped_device *md, const char *text, char *result, uns
 void sim_dm_status(struct mapped_device *md, status_type_t type, unsigned int flags, char *result,
 		   unsigned int size);
 struct dm_target *sim_dm_target(struct mapped_device *md);	/* of the live table, or NULL */
+/* The profile that the device has, or NULL. */
+const struct blk_integrity *sim_dm_integrity(struct mapped_device *md);
 
 /* One request of a user; done is called, in the end, from an end of I/O. */
 struct sim_request {
@@ -252,6 +263,8 @@ struct sim_request {
 	u64 sector;
 	u32 sectors;
 	u8 *data;
+	u8 *tuples;		/* one for each interval, or NULL */
+	u64 seed;		/* of the first */
 	blk_status_t status;
 	void (*done)(struct sim_request *request);
 	void *context;

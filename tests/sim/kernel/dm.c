@@ -15,6 +15,7 @@ struct mapped_device {
 	struct wait_queue idle;
 	struct list_head deferred;	/* struct dm_io */
 	u32 discard_max, discard_granularity;
+	struct block_device bdev;
 };
 
 struct table {
@@ -138,6 +139,8 @@ static void io_put(struct dm_io *io)
 
 static void clone_free(struct bio *bio)
 {
+	if (bio_integrity(bio))
+		bio_integrity_free(bio);
 	kfree(clone_of(bio)->memory);
 }
 
@@ -161,6 +164,28 @@ static void clone_end(struct bio *bio)
 	io_put(io);
 }
 
+/* Its part of the request's tuples. */
+static void clone_tuples(struct bio *bio, struct sim_request *r, u32 done)
+{
+	const struct blk_integrity *bi = bdev_get_integrity(bio->bi_bdev);
+	u32 unit = sim_interval_sectors(bi);
+	struct bio_integrity_payload *bip;
+
+	/* from a reserve in the kernel, or tried until there is memory */
+	do {
+		bip = bio_integrity_alloc(bio, GFP_NOWAIT, 1);
+	} while (IS_ERR_OR_NULL(bip));
+	bip->bip_vcnt = 1;
+	bvec_set_page(bip->bip_vec, virt_to_page(r->tuples), r->sectors / unit * SIM_TUPLE,
+		      (u32)offset_in_page(r->tuples));
+	bip->bip_iter.bi_size = bip->bip_vec->bv_len;
+	bip_set_seed(bip, r->seed);
+	bip->bip_flags = BIP_CHECK_GUARD |
+			 (bi->flags & BLK_INTEGRITY_REF_TAG ? BIP_CHECK_REFTAG : 0);
+	bio_integrity_advance(bio, done << SECTOR_SHIFT);
+	bio_integrity_trim(bio);
+}
+
 static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u32 sectors)
 {
 	size_t front = ALIGN(ti->per_io_data_size, 16);
@@ -178,6 +203,7 @@ static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u
 	c->memory = memory;
 	bio = (struct bio *)(c + 1);
 	bio->bi_opf = io->request->opf & ~REQ_PREFLUSH;
+	bio->bi_bdev = &io->md->bdev;
 	bio->bi_end_io = clone_end;
 	bio->bi_io_vec = io->vec;
 	bio->bi_iter.bi_sector = io->request->sector;
@@ -189,6 +215,8 @@ static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u
 		sim_bio_advance(bio, &bio->bi_iter, done << SECTOR_SHIFT);
 	}
 	bio->bi_iter.bi_size = sectors << SECTOR_SHIFT;
+	if (io->request->tuples && sectors)
+		clone_tuples(bio, io->request, done);
 	return bio;
 }
 
@@ -352,6 +380,28 @@ int sim_dm_load(struct mapped_device *md, u64 sectors, const char *line, const c
 	return 0;
 }
 
+struct gendisk *dm_disk(struct mapped_device *md)
+{
+	return &md->bdev.disk;
+}
+
+const struct blk_integrity *sim_dm_integrity(struct mapped_device *md)
+{
+	return blk_get_integrity(dm_disk(md));
+}
+
+/* What counts as limits of the device does so when the table is swapped in. */
+static void set_limits(struct mapped_device *md)
+{
+	struct dm_target *ti = sim_dm_target(md);
+	struct queue_limits limits = { 0 };
+
+	ti->type->io_hints(ti, &limits);
+	md->bdev.disk.integrity = limits.integrity;
+	if (limits.integrity.metadata_size && !ti->mempool_needs_integrity)
+		sim_fail("a table with tuples, and no memory for dm's");
+}
+
 void sim_dm_clear(struct mapped_device *md)
 {
 	struct dm_table *table = md->inactive;
@@ -371,6 +421,8 @@ struct mapped_device *sim_dm_create(void)
 	INIT_LIST_HEAD(&md->deferred);
 	md->suspended = true;
 	md->blocked = true;
+	md->bdev.name = "the cached device";
+	md->bdev.bd_disk = &md->bdev.disk;
 	return md;
 }
 
@@ -428,6 +480,7 @@ int sim_dm_resume(struct mapped_device *md)
 		old = md->live;
 		md->live = md->inactive;
 		md->inactive = NULL;
+		set_limits(md);
 	}
 	if (!md->live) {
 		err = -EINVAL;

@@ -212,6 +212,7 @@ void sim_free(const void *memory);
 #define alloc_page(gfp) ((struct page *)sim_alloc(PAGE_SIZE, PAGE_SIZE, false, gfp))
 #define __free_page(p) sim_free(p)
 #define page_address(p) ((void *)(p)->bytes)
+#define virt_to_page(p) vmalloc_to_page(p)
 #define struct_size(p, member, n) (sizeof(*(p)) + (n) * sizeof((p)->member[0]))
 #define array_size(a, b) ((size_t)(a) * (b))
 #define offset_in_page(p) ((unsigned long)(p) & (PAGE_SIZE - 1))
@@ -257,6 +258,9 @@ void mempool_free(void *element, mempool_t *pool);
 #define for_each_possible_cpu(cpu) for ((cpu) = 0; (cpu) < SIM_CPUS; (cpu)++)
 
 /* --- odds and ends (library.c) --- */
+
+#define ERR_PTR(error) ((void *)(long)(error))
+#define IS_ERR_OR_NULL(p) (!(p) || (unsigned long)(p) >= (unsigned long)-4095)
 
 struct module;
 #define THIS_MODULE ((struct module *)NULL)
