@@ -23,7 +23,7 @@
 #define BURST_NS	(NSEC_PER_SEC / 10)	/* what may be made up for */
 #define BUSY_FACTOR	4u		/* so much slower while users are at work */
 #define LOST_MAX	64		/* so many places are listed */
-#define TAKE_TRIES	10		/* to get at a slot that is being written, 10 ms each */
+#define TAKE_TRIES	5		/* to get at a slot that is being written, 20 ms each */
 
 enum scrub_state {
 	SCRUB_NONE,
@@ -117,15 +117,20 @@ static blk_status_t transfer(struct larder_cache *c, struct dm_dev *dev, blk_opf
 	return larder_transfer_wait(&t);
 }
 
+static const char *what_is_wrong(bool pi)
+{
+	return pi ? "protection error" : "unreadable sector";
+}
+
 static void lose(struct larder_cache *c, const struct piece *p, bool pi)
 {
 	struct larder_scrub *s = c->scrub;
 
 	if (pi)
 		count(c, COUNT_PI_LOST);
-	DMERR_LIMIT("%s: scrub: %s in dirty data of the cache, slot %u, %u sectors from %llu of the origin",
-		    dm_table_device_name(c->ti->table), pi ? "protection error" : "unreadable sector",
-		    p->slot, p->sectors, in_origin(c, p));
+	DMERR_LIMIT("%s: scrub: %s in dirty data, slot %u, %u sectors from %llu of the origin",
+		    dm_table_device_name(c->ti->table), what_is_wrong(pi), p->slot, p->sectors,
+		    in_origin(c, p));
 	spin_lock(&s->lock);
 	s->p.count[SCRUB_LOST]++;
 	if (s->p.nr_lost < LOST_MAX)
@@ -143,9 +148,9 @@ static void healed(struct larder_cache *c, const struct piece *p, bool pi, const
 	if (pi)
 		count(c, COUNT_PI_HEALED);
 	add(c->scrub, SCRUB_HEALED, 1);
-	DMWARN_LIMIT("%s: scrub: %s in the cache, slot %u, %u sectors from %llu of the origin: %s",
-		     dm_table_device_name(c->ti->table), pi ? "protection error" : "unreadable sector",
-		     p->slot, p->sectors, in_origin(c, p), how);
+	DMWARN_LIMIT("%s: scrub: %s in slot %u, %u sectors from %llu of the origin: %s",
+		     dm_table_device_name(c->ti->table), what_is_wrong(pi), p->slot, p->sectors,
+		     in_origin(c, p), how);
 }
 
 enum taken { TAKEN, TAKEN_DIRTY, TAKEN_GONE, TAKEN_BUSY };
@@ -160,7 +165,7 @@ static enum taken take(struct larder_cache *c, const struct piece *p)
 
 	for (tries = 0; taken == TAKEN_BUSY && tries < TAKE_TRIES; tries++) {
 		if (tries)
-			msleep(10);
+			msleep(20);
 		spin_lock_irq(&sh->lock);
 		if (!(slot_valid(&c->map, p->slot) & grain))
 			taken = TAKEN_GONE;
@@ -299,7 +304,8 @@ static bool window_run(struct larder_cache *c, const struct window *w, bool sing
 {
 	u32 offset, sectors, end;
 
-	while (request_grain_run(&c->geometry, w->block, w->valid, *next, &offset, &sectors, next)) {
+	while (request_grain_run(&c->geometry, w->block, w->valid, *next, &offset, &sectors,
+				 next)) {
 		if (single && sectors > c->geometry.grain_sectors) {
 			sectors = c->geometry.grain_sectors;
 			*next = (offset >> c->geometry.grain_shift) + 1;
