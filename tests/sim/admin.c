@@ -300,6 +300,20 @@ static void manage_pass_through(void)
 	resume_for_sure();
 }
 
+/* From a crawl to as fast as it goes; it goes on over whatever else is done meanwhile. */
+static void manage_scrub(void)
+{
+	char line[40], text[8192];
+
+	if (world_one_in(4))
+		snprintf(line, sizeof(line), "scrub stop");
+	else
+		snprintf(line, sizeof(line), "scrub start %u", 1u << world_below(31));
+	sim_log("admin: %s: %d", line, sim_dm_message(world.md, line, text, sizeof(text)));
+	sim_dm_message(world.md, "scrub status", text,
+		       world_one_in(4) ? 1 + (u32)world_below(64) : sizeof(text));
+}
+
 static void manage_look(void)
 {
 	char text[4096];
@@ -314,6 +328,26 @@ static void manage_look(void)
 			       text, sizeof(text));
 }
 
+/*
+ * The metadata device is away while one table takes the place of another: what could not be
+ * recorded is in memory only.  Or it looks blank, and must not be formatted.
+ */
+static void resume_in_trouble(void)
+{
+	struct device_faults *f = &devices.dev[DEV_METADATA].faults;
+	bool dead = tuples_chance(2);
+	int err;
+
+	world.errors_expected = true;
+	f->dead = dead;
+	sim_dm_suspend(world.md, false);
+	f->blank_one_in = !dead;
+	err = sim_dm_resume(world.md);
+	sim_log("admin: resume while the metadata device is %s: %d", dead ? "away" : "blank", err);
+	f->dead = false;
+	f->blank_one_in = 0;
+}
+
 /* Tuples pass no longer, or again: nobody may be sending any meanwhile. */
 static void manage_tuples(void)
 {
@@ -322,6 +356,8 @@ static void manage_tuples(void)
 		sim_sleep_ns(1000000);
 	tuples_pick_word();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	if (tuples_chance(2) && world_may(WORLD_errors) && !world.errors_expected)
+		resume_in_trouble();
 	resume_for_sure();
 	world.users_paused = false;
 }
@@ -331,7 +367,10 @@ static void manage(void)
 	tuples_damage();
 	if (tuples_chance(8) && world_may(WORLD_reload))
 		manage_tuples();
-	switch (world_below(9)) {
+	switch (world_below(11)) {
+	case 10: case 9:
+		manage_scrub();
+		break;
 	case 8:
 		manage_pass_through();
 		break;

@@ -193,6 +193,8 @@ static void do_read(struct backing *b, struct bio *bio)
 		sim_log("%s brings a wrong bit %llu", b->bdev.name, (unsigned long long)bit);
 		data[bit / 8] ^= 1u << bit % 8;
 	}
+	if (one_in(b->faults.blank_one_in))
+		memset(data, 0, bytes);
 	if (!devices_pi_read(bio, data))
 		bio->bi_status = BLK_STS_PROTECTION;
 	sim_bio_copy(bio, 0, data, bytes, true);
@@ -210,7 +212,8 @@ static void finish_io(void *arg)
 	list_del(&bio->link);
 	b->nr_ios++;
 	b->nr_errors += error;
-	bio->bi_status = error ? BLK_STS_IOERR : BLK_STS_OK;
+	bio->bi_status = !error ? BLK_STS_OK :
+			 kind == KIND_READ && b->faults.bad_end ? BLK_STS_MEDIUM : BLK_STS_IOERR;
 	switch (kind) {
 	case KIND_READ:
 		if (!error)
