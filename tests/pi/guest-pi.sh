@@ -280,9 +280,13 @@ test_reload_under_load() {
 # Nobody sends tuples while it is off; those that are there already stay what they are.
 test_off_and_on() {
 	make_world
-	new_cache
+	new_frozen_cache
+	thaw
 	pi stress dev=$dev journal=o n=$((2 * MIB)) ops=80
-	check_that "dirty" "$(larder_stat slots_dirty) > 0"
+	freeze
+	pi write dev=$dev start=1024 n=2048 journal=o
+	check_that "dirty" "$(larder_stat slots_dirty) > 30"
+	thaw
 	features="writeback pi=off"
 	reload
 	check "state" off "$(pi_state)"
