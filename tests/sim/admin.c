@@ -323,9 +323,26 @@ static void manage_look(void)
 		      world_one_in(4) ? 1 + (u32)world_below(64) : sizeof(text));
 	sim_dm_message(world.md, world_one_in(2) ? "stats" : "migration_threshold 100", text,
 		       sizeof(text));
-	if (tuples_chance(2))
-		sim_dm_message(world.md, tuples_chance(4) ? "scrub stop" : "scrub start 1000000",
-			       text, sizeof(text));
+}
+
+/*
+ * The metadata device is away while one table takes the place of another: what could not be
+ * recorded is in memory only.  Or it looks blank, and must not be formatted.
+ */
+static void resume_in_trouble(void)
+{
+	struct device_faults *f = &devices.dev[DEV_METADATA].faults;
+	bool dead = tuples_chance(2);
+	int err;
+
+	world.errors_expected = true;
+	f->dead = dead;
+	sim_dm_suspend(world.md, false);
+	f->blank_one_in = !dead;
+	err = sim_dm_resume(world.md);
+	sim_log("admin: resume while the metadata device is %s: %d", dead ? "away" : "blank", err);
+	f->dead = false;
+	f->blank_one_in = 0;
 }
 
 /* Tuples pass no longer, or again: nobody may be sending any meanwhile. */
@@ -336,6 +353,8 @@ static void manage_tuples(void)
 		sim_sleep_ns(1000000);
 	tuples_pick_word();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	if (tuples_chance(2) && world_may(WORLD_errors) && !world.errors_expected)
+		resume_in_trouble();
 	resume_for_sure();
 	world.users_paused = false;
 }

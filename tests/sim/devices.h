@@ -45,6 +45,7 @@ struct device_faults {
 	u64 slow_ns;			/* ... of up to so much, beside the usual one */
 	u32 misdirected_one_in;		/* reads and writes that hit another place */
 	u32 rot_one_in;			/* reads that bring a wrong bit, once */
+	u32 blank_one_in;		/* reads that hit a place where nothing was ever written */
 	u64 bad_start, bad_end;		/* sectors that cannot be read until they are written */
 	bool dead;
 };
