@@ -93,6 +93,27 @@ static void resume_for_sure(void)
 	tuples_resumed();
 }
 
+/*
+ * The metadata device is away while one table takes the place of another: what could not be
+ * recorded is in memory only.  Or it looks blank, and must not be formatted.
+ */
+static void resume_in_trouble(bool away)
+{
+	struct device_faults *f = &devices.dev[DEV_METADATA].faults;
+	int err;
+
+	if (!world_may(WORLD_errors))
+		return;
+	world.errors_expected = true;
+	f->dead = away;
+	sim_dm_suspend(world.md, false);
+	f->blank_one_in = !away;
+	err = sim_dm_resume(world.md);
+	sim_log("admin: resume while the metadata device is %s: %d", away ? "away" : "blank", err);
+	f->dead = false;
+	f->blank_one_in = 0;
+}
+
 #define CACHE_SECTORS_MAX 24576u
 #define METADATA_SECTORS_MAX 4096u
 
@@ -138,6 +159,8 @@ void admin_boot(void)
 	if (world.came_up)
 		grow_devices();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
+	if (world.came_up && tuples_chance(6))
+		resume_in_trouble(false);
 	resume_for_sure();
 	world.came_up = true;
 	judge_after_boot();
@@ -325,26 +348,6 @@ static void manage_look(void)
 		       sizeof(text));
 }
 
-/*
- * The metadata device is away while one table takes the place of another: what could not be
- * recorded is in memory only.  Or it looks blank, and must not be formatted.
- */
-static void resume_in_trouble(void)
-{
-	struct device_faults *f = &devices.dev[DEV_METADATA].faults;
-	bool dead = tuples_chance(2);
-	int err;
-
-	world.errors_expected = true;
-	f->dead = dead;
-	sim_dm_suspend(world.md, false);
-	f->blank_one_in = !dead;
-	err = sim_dm_resume(world.md);
-	sim_log("admin: resume while the metadata device is %s: %d", dead ? "away" : "blank", err);
-	f->dead = false;
-	f->blank_one_in = 0;
-}
-
 /* Tuples pass no longer, or again: nobody may be sending any meanwhile. */
 static void manage_tuples(void)
 {
@@ -353,8 +356,8 @@ static void manage_tuples(void)
 		sim_sleep_ns(1000000);
 	tuples_pick_word();
 	load_for_sure(world.sectors, world.write_back, world.config.policy);
-	if (tuples_chance(2) && world_may(WORLD_errors) && !world.errors_expected)
-		resume_in_trouble();
+	if (tuples_chance(2) && !world.errors_expected)
+		resume_in_trouble(tuples_chance(2));
 	resume_for_sure();
 	world.users_paused = false;
 }
