@@ -18,7 +18,7 @@ enum unit_kind {
 
 struct sim_unit {
 	u64 sector, nr;
-	u64 nr_given;		/* before an end was cut off: behind their data are their cells */
+	u64 nr_given;		/* before an end was cut off; their cells follow */
 	union {
 		size_t data;	/* offset in the domain's */
 		u64 random;
