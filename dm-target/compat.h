@@ -10,6 +10,7 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #include <linux/fs.h>
 typedef fmode_t blk_mode_t;
+#define BLK_OPEN_WRITE FMODE_WRITE
 #endif
 
 #include <linux/blk-integrity.h>

@@ -22,14 +22,18 @@ static LIST_HEAD(caches);
 /* LVM names its devices LVM-<VG><LV>[-layer], with 32 characters for each of the two. */
 #define LVM_UUID_LENGTH (4 + 32 + 32)
 
-static bool of_same_lv(const struct larder_cache *a, const struct larder_cache *b)
+#define LVM_VG_LENGTH (4 + 32)
+
+/* Are these devices LVM's, and is the same at the beginning of their names? */
+static bool of_same_lvm(const struct larder_cache *a, const struct larder_cache *b,
+			unsigned int length)
 {
 	char uuid_a[DM_UUID_LEN] = "", uuid_b[DM_UUID_LEN] = "";
 
 	return !dm_copy_name_and_uuid(dm_table_get_md(a->ti->table), NULL, uuid_a) &&
 	       !dm_copy_name_and_uuid(dm_table_get_md(b->ti->table), NULL, uuid_b) &&
 	       !strncmp(uuid_a, "LVM-", 4) && strnlen(uuid_a, DM_UUID_LEN) >= LVM_UUID_LENGTH &&
-	       !strncmp(uuid_a, uuid_b, LVM_UUID_LENGTH);
+	       !strncmp(uuid_a, uuid_b, length);
 }
 
 /* The active cache on the same metadata device that is not this one, or NULL; caches_lock held. */
@@ -58,7 +62,7 @@ static int suspend_other_layer(struct larder_cache *c)
 
 	mutex_lock(&caches_lock);
 	other = active_other(c);
-	if (other && of_same_lv(c, other))
+	if (other && of_same_lvm(c, other, LVM_UUID_LENGTH))
 		md = dm_table_get_md(other->ti->table);
 	if (other)
 		err = md ? dm_hold(md) : -EBUSY;
@@ -92,8 +96,13 @@ int larder_claim_metadata(struct larder_cache *c)
 /* Also for one that owns none. */
 void larder_release_metadata(struct larder_cache *c)
 {
+	struct larder_cache *other;
+
 	mutex_lock(&caches_lock);
 	c->active = false;
+	list_for_each_entry(other, &caches, list)
+		if (other->to_be_woken && other->metadata_dev->bdev == c->metadata_dev->bdev)
+			queue_work(other->run_queue, &other->wait_work);
 	mutex_unlock(&caches_lock);
 }
 
@@ -117,6 +126,42 @@ static bool same_devices(const struct larder_cache *a, const struct larder_cache
 	return a->metadata_dev->bdev == b->metadata_dev->bdev &&
 	       a->cache_dev->bdev == b->cache_dev->bdev &&
 	       a->origin_dev->bdev == b->origin_dev->bdev;
+}
+
+/*
+ * At a resume: does this one wait for another to stop?  Only a read-only table
+ * of LVM's does, for another LV of the volume group with the same cache: that
+ * is what wait.c is for.  Everywhere else it would be a trap.
+ */
+bool larder_begin_wait(struct larder_cache *c)
+{
+	struct larder_cache *other;
+
+	mutex_lock(&caches_lock);
+	other = active_other(c);
+	c->to_be_woken = other && same_devices(c, other) &&
+			 !(dm_table_get_mode(c->ti->table) & BLK_OPEN_WRITE) &&
+			 of_same_lvm(c, other, LVM_VG_LENGTH) &&
+			 !of_same_lvm(c, other, LVM_UUID_LENGTH);
+	if (c->to_be_woken && list_empty(&c->list))
+		list_add(&c->list, &caches);
+	spin_lock_irq(&c->rerun_lock);
+	c->wait = c->to_be_woken ? WAIT_FOR_OTHER : WAIT_OVER;
+	spin_unlock_irq(&c->rerun_lock);
+	mutex_unlock(&caches_lock);
+	return c->to_be_woken;
+}
+
+/* From the return on nobody wakes it; was it waiting? */
+bool larder_end_wait(struct larder_cache *c)
+{
+	bool was;
+
+	mutex_lock(&caches_lock);
+	was = c->to_be_woken;
+	c->to_be_woken = false;
+	mutex_unlock(&caches_lock);
+	return was;
 }
 
 static void take_over(struct larder_cache *c, struct larder_cache *from)

@@ -14,6 +14,7 @@
  *	handover.c	who owns the metadata; from one table to the next
  *	effects.c	performs the core's reads, writes and flushes
  *	map.c		requests: hits, misses, what happens when they end
+ *	wait.c		a read-only table beside a live cache
  *	park.c		requests that wait, and what wakes them
  *	dual.c		write-through: both legs
  *	fill.c		into the cache: fills, copying in for merges
@@ -113,6 +114,13 @@ enum larder_io_kind {
 	IO_READ_MISS,		/* may be filled from */
 	IO_WRITE_HIT,		/* has a write hold; grains become valid and dirty */
 	IO_ORIGIN_WRITE,	/* counted in its shard */
+};
+
+/* Of a table that was resumed beside a live cache. */
+enum larder_wait {
+	WAIT_OVER,		/* or never begun */
+	WAIT_FOR_OTHER,
+	WAIT_FAILED,		/* could not take over, or was suspended before */
 };
 
 /* Per-bio data. */
@@ -220,7 +228,11 @@ struct larder_cache {
 	bool loaded;			/* map and metadata are as the device is, or ahead of it */
 	bool stale;			/* the map is there, but the device has moved on */
 	bool active;			/* owns the metadata device; see handover.c */
+	bool to_be_woken;		/* when somebody else no longer does */
 	struct list_head list;		/* there */
+	enum larder_wait wait;		/* changes with rerun_lock held, or while suspended */
+	struct list_head waiting;	/* struct larder_io: reads, while it is WAIT_FOR_OTHER */
+	struct work_struct wait_work;
 	bool running;			/* between resume and presuspend */
 	bool was_clean;			/* found an orderly stop at load */
 	bool found;			/* the constructor found a cache */
@@ -237,7 +249,7 @@ struct larder_cache {
 	struct workqueue_struct *copy_queue;	/* fills, merges, destage */
 	struct workqueue_struct *discard_queue;	/* discards: they wait for the others */
 
-	spinlock_t rerun_lock;		/* guards rerun and unhealed */
+	spinlock_t rerun_lock;		/* guards rerun, unhealed and waiting */
 	struct list_head rerun;		/* struct larder_io that may go on */
 	struct list_head unhealed;	/* struct larder_io: reads with a protection error */
 	struct work_struct heal_work;
@@ -338,6 +350,8 @@ int larder_resize(struct larder_cache *c, bool anew);
 
 /* handover.c */
 int larder_claim_metadata(struct larder_cache *c);
+bool larder_begin_wait(struct larder_cache *c);
+bool larder_end_wait(struct larder_cache *c);
 void larder_release_metadata(struct larder_cache *c);
 void larder_forget_cache(struct larder_cache *c);
 void larder_keep_state(struct larder_cache *c);
@@ -414,6 +428,16 @@ int larder_write_around(struct larder_cache *c, struct bio *bio, struct larder_i
 /* Runs a write again that has been accepted before; process context. */
 void larder_write_again(struct larder_cache *c, struct bio *bio);
 void larder_origin_written(struct larder_cache *c, u64 block, bool durable);
+
+/* wait.c; while larder_waits(), the cache has not been opened */
+static inline bool larder_waits(struct larder_cache *c)
+{
+	return smp_load_acquire(&c->wait) != WAIT_OVER;
+}
+
+int larder_wait(struct larder_cache *c, struct bio *bio);
+void larder_wait_init(struct larder_cache *c);
+void larder_wait_stop(struct larder_cache *c);
 
 /* park.c */
 void larder_park(struct larder_cache *c, struct larder_shard *sh, struct larder_io *io);
@@ -507,6 +531,7 @@ int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 		   unsigned int maxlen);
 
 /* target.c */
+void larder_start(struct larder_cache *c);
 extern struct target_type larder_target, larder_cache_target;
 
 #endif

@@ -429,6 +429,8 @@ int larder_map(struct dm_target *ti, struct bio *bio)
 	io->kind = IO_PASS;
 	io->fua = false;
 	io->flush = false;
+	if (unlikely(larder_waits(c)))
+		return larder_wait(c, bio);
 	/* looked at before it is written: the line is shared by all CPUs */
 	if (time_before(READ_ONCE(c->last_io), jiffies))
 		WRITE_ONCE(c->last_io, jiffies);

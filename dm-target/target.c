@@ -86,6 +86,7 @@ static int make_queues(struct larder_cache *c)
 	INIT_WORK(&c->supply_work, larder_supply_worker);
 	INIT_DELAYED_WORK(&c->tick_work, tick_worker);
 	larder_heal_init(c);
+	larder_wait_init(c);
 	return 0;
 }
 
@@ -227,7 +228,8 @@ static void larder_dtr(struct dm_target *ti)
 	destroy(ti->private);
 }
 
-static void start(struct larder_cache *c)
+/* May be called twice. */
+void larder_start(struct larder_cache *c)
 {
 	c->last_io = jiffies;
 	WRITE_ONCE(c->running, true);
@@ -245,7 +247,7 @@ static int larder_preresume(struct dm_target *ti)
 
 	if (err)
 		larder_keep_state(ti->private);
-	else
+	else if (!larder_begin_wait(ti->private))
 		err = larder_open(ti->private);
 	memalloc_noio_restore(noio);
 	return err;
@@ -253,7 +255,10 @@ static int larder_preresume(struct dm_target *ti)
 
 static void larder_resume(struct dm_target *ti)
 {
-	start(ti->private);
+	struct larder_cache *c = ti->private;
+
+	if (!larder_waits(c))
+		larder_start(c);
 }
 
 /* Stops what nobody waits for; commits, forgets and merges of waiting bios go on. */
@@ -261,6 +266,9 @@ static void larder_presuspend(struct dm_target *ti)
 {
 	struct larder_cache *c = ti->private;
 
+	larder_wait_stop(c);
+	if (larder_waits(c))
+		return;
 	WRITE_ONCE(c->running, false);
 	cancel_delayed_work_sync(&c->tick_work);
 	larder_destage_stop(c);
@@ -271,13 +279,19 @@ static void larder_presuspend(struct dm_target *ti)
 
 static void larder_presuspend_undo(struct dm_target *ti)
 {
-	start(ti->private);
+	struct larder_cache *c = ti->private;
+
+	/* one that waited has failed its readers, and takes over at its next resume */
+	if (!larder_waits(c))
+		larder_start(c);
 }
 
 static void larder_postsuspend(struct dm_target *ti)
 {
 	struct larder_cache *c = ti->private;
 
+	if (larder_waits(c))
+		return;
 	/* no bio of a user is left; what they set going ends now */
 	flush_workqueue(c->copy_queue);
 	flush_workqueue(c->run_queue);

@@ -392,6 +392,52 @@ test_other_instance_meanwhile() {
 	check "the first one's view" "1:32 2:64" "$(tags $dev 0 96)"
 }
 
+# As lvm2 2.03.16 makes an external origin of a cached LV: the new device first, the old one's end after.
+test_read_only_beside_live() {
+	local vg=LVM-AbcdefghijklmnopqrstuvwxyzAbcdef beside reader
+	beside="dmsetup create beside --readonly --uuid ${vg}22222222222222222222222222222222-real"
+	default_disks
+	create
+	dmsetup rename cache --setuuid "${vg}11111111111111111111111111111111"
+	freeze_origin
+	write_tags $dev 0 64 1
+	fails "one that can write" dmsetup create beside --uuid "${vg}22222222222222222222222222222222-real" \
+		--table "$(table_line)"
+	dmsetup remove beside 2>/dev/null || true
+	fails "another volume group's" dmsetup create beside --readonly --table "$(table_line)" \
+		--uuid "LVM-zbcdefghijklmnopqrstuvwxyzAbcdef22222222222222222222222222222222-real"
+	dmsetup remove beside 2>/dev/null || true
+
+	# one that gives up: its reader is told, the live cache notices nothing
+	$beside --table "$(table_line)"
+	tags /dev/mapper/beside 0 64 >"$work/given-up" 2>&1 &
+	reader=$!
+	sleep 1
+	check_that "the reader waits" "$(kill -0 $reader 2>/dev/null && echo 1 || echo 0)"
+	dmsetup suspend beside
+	if wait $reader; then fail "a reader of a device that never took over: $(cat "$work/given-up")"; fi
+	dmsetup resume beside
+	dmsetup remove beside
+	write_tags $dev 64 64 2
+
+	$beside --table "$(table_line)"
+	tags /dev/mapper/beside 0 192 >"$work/seen" 2>&1 &
+	reader=$!
+	sleep 1
+	write_tags $dev 128 64 3
+	check "a live cache beside one that waits" "1:64 2:64 3:64" "$(tags $dev 0 192)"
+	dmsetup load cache --table "0 $(sectors_of "$hdd") zero"
+	dmsetup suspend cache
+	wait $reader || fail "the reader that waited: $(cat "$work/seen")"
+	check "what it saw" "1:64 2:64 3:64" "$(cat "$work/seen")"
+	dmsetup resume cache
+	check "the new one, alone" "1:64 2:64 3:64" "$(tags /dev/mapper/beside 0 192)"
+	dmsetup remove cache
+	dmsetup remove beside
+	create
+	check "all of it, in the end" "1:64 2:64 3:64" "$(tags $dev 0 192)"
+}
+
 test_module_in_use() {
 	default_disks
 	create
@@ -545,7 +591,7 @@ test_xfs() {
 
 tests=(status_line table_echo suspend_resume reload remove_and_create unclean_stop cleaner write_through pass_through
 	flush_cost fua write_miss fill tampered_while_suspended wiped_while_suspended wiped_before_resume
-	active_twice other_instance_meanwhile module_in_use two_caches discard journal_wrap tiny_caches)
+	active_twice read_only_beside_live other_instance_meanwhile module_in_use two_caches discard journal_wrap tiny_caches)
 case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 short) ;;

@@ -19,6 +19,7 @@ typedef unsigned int fmode_t;
 #define BLK_STS_PROTECTION	8
 #define BLK_STS_RESOURCE	9
 #define BLK_STS_IOERR		10
+#define BLK_STS_DM_REQUEUE	11
 #define BLK_STS_AGAIN		12
 
 #define REQ_OP_READ	0u
@@ -217,7 +218,9 @@ void dm_put_device(struct dm_target *ti, struct dm_dev *dev);
 void dm_accept_partial_bio(struct bio *bio, unsigned int sectors);
 void *dm_per_bio_data(struct bio *bio, size_t size);
 struct bio *dm_bio_from_per_bio_data(void *data, size_t size);
+#define BLK_OPEN_WRITE 2u
 #define dm_table_get_mode(t) ((void)(t), 3u)
+#define dm_noflush_suspending(ti) ((void)(ti), false)
 #define dm_table_device_name(t) ((void)(t), "253:0")
 #define dm_table_event(t) ((void)(t))
 
