@@ -175,10 +175,26 @@ static const struct old_name *find_old_name(const char *path)
 	return NULL;
 }
 
+/*
+ * lvm2 2.03.16 hands on an empty word where its cache_repair_options are empty,
+ * which the tools it knew took for nothing.
+ */
+static int drop_empty_words(int argc, char **argv)
+{
+	int i, kept = 1;
+
+	for (i = 1; i < argc; i++)
+		if (*argv[i])
+			argv[kept++] = argv[i];
+	argv[kept] = NULL;
+	return kept;
+}
+
 static int run_by_old_name(int argc, char **argv)
 {
 	int i, code;
 
+	argc = drop_empty_words(argc, argv);
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (strcmp(argv[i], "--version") && strcmp(argv[i], "-V"))
 			continue;

@@ -586,6 +586,7 @@ test_old_names() {
 	expect 'cache_restore: the original command line' 0 '' old/cache_restore -q --metadata-version 2 --input own.xml --output back.bin
 	truncate -s 512K spare.bin && dd if=/dev/urandom of=spare.bin bs=4k count=128 conv=notrunc status=none
 	expect 'cache_repair: as LVM runs it, whatever the output holds' 0 'slots salvaged' old/cache_repair -i sound.bin -o spare.bin
+	expect 'cache_repair: as lvm2 2.03.16 runs it, with an empty word' 0 'slots salvaged' old/cache_repair '' -i sound.bin -o spare.bin
 	expect 'cache_repair: LVM must not take a loss for success' 1 'WARNING' old/cache_repair -q -i broken.bin -o spare.bin
 	expect 'cache_metadata_size: as the original' 0 '^[0-9]+ sectors$' old/cache_metadata_size --nr-blocks 10240
 	expect 'cache_check: messages carry the name' 64 '^cache_check: ' old/cache_check
