@@ -322,6 +322,18 @@ static inline int larder_attach_tuples(struct bio *bio, void *memory, unsigned i
 
 #endif /* CONFIG_BLK_DEV_INTEGRITY */
 
+/* A disk without a driver, not to be added; NULL: no memory. */
+static inline struct gendisk *larder_alloc_disk(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	struct gendisk *disk = blk_alloc_disk(NULL, NUMA_NO_NODE);
+
+	return IS_ERR(disk) ? NULL : disk;
+#else
+	return blk_alloc_disk(NUMA_NO_NODE);
+#endif
+}
+
 /* Largest discard that the target takes in one piece. */
 static inline void larder_limit_discards(struct queue_limits *limits, unsigned int sectors)
 {

@@ -234,6 +234,7 @@ struct larder_cache {
 	struct list_head waiting;	/* struct larder_io: reads, while it is WAIT_FOR_OTHER */
 	struct work_struct wait_work;
 	bool running;			/* between resume and presuspend */
+	bool anonymous;			/* from the first resume on: iterate_devices shows nobody */
 	bool was_clean;			/* found an orderly stop at load */
 	bool found;			/* the constructor found a cache */
 
@@ -533,5 +534,7 @@ int larder_message(struct dm_target *ti, unsigned int argc, char **argv, char *r
 /* target.c */
 void larder_start(struct larder_cache *c);
 extern struct target_type larder_target, larder_cache_target;
+int larder_nobody_init(void);
+void larder_nobody_exit(void);
 
 #endif

@@ -19,6 +19,9 @@ static int __init larder_init(void)
 
 	if (err)
 		goto out;
+	err = larder_nobody_init();
+	if (err)
+		goto out;
 	err = dm_register_target(&larder_target);
 	if (err)
 		goto out;
@@ -28,6 +31,7 @@ static int __init larder_init(void)
 		DMWARN("the kernel's own dm-cache is loaded and keeps the name \"cache\": LVM drives that one until it is unloaded and this module loaded again");
 	return 0;
 out:
+	larder_nobody_exit();
 	larder_policies_exit();
 	return err;
 }
@@ -37,6 +41,7 @@ static void __exit larder_exit(void)
 	if (has_alias)
 		dm_unregister_target(&larder_cache_target);
 	dm_unregister_target(&larder_target);
+	larder_nobody_exit();
 	larder_policies_exit();
 }
 

@@ -242,13 +242,17 @@ void larder_start(struct larder_cache *c)
 
 static int larder_preresume(struct dm_target *ti)
 {
-	unsigned int noio = memalloc_noio_save();	/* the device above is suspended */
-	int err = larder_pi_resume(ti->private);
+	struct larder_cache *c = ti->private;
+	unsigned int noio;
+	int err;
 
+	WRITE_ONCE(c->anonymous, true);
+	noio = memalloc_noio_save();	/* the device above is suspended */
+	err = larder_pi_resume(c);
 	if (err)
-		larder_keep_state(ti->private);
-	else if (!larder_begin_wait(ti->private))
-		err = larder_open(ti->private);
+		larder_keep_state(c);
+	else if (!larder_begin_wait(c))
+		err = larder_open(c);
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -299,12 +303,47 @@ static void larder_postsuspend(struct dm_target *ti)
 	larder_close(c);
 }
 
+/*
+ * What a live table shows instead of its devices: a disk that was never added,
+ * without reservations and without a name.  For dm core hands reservations and
+ * (newer kernels) questions for the unique id on to the devices that the only
+ * target of a live table shows, and the first answer counts: a reservation
+ * would hold for the cache device alone, and the cache be taken for its SSD.
+ * To show nothing would be worse: dm core then says that it has reserved.
+ */
+static const struct block_device_operations nobody_ops = { .owner = THIS_MODULE };
+static struct gendisk *nobody_disk;
+static struct dm_dev nobody;
+
+int larder_nobody_init(void)
+{
+	nobody_disk = larder_alloc_disk();
+	if (!nobody_disk)
+		return -ENOMEM;
+	nobody_disk->fops = &nobody_ops;
+	nobody.bdev = nobody_disk->part0;
+	return 0;
+}
+
+void larder_nobody_exit(void)
+{
+	put_disk(nobody_disk);
+	nobody_disk = NULL;
+}
+
+/*
+ * Everything that needs the devices themselves (type, limits, features) asks a
+ * table before it is the live one, and a table is bound but once.
+ */
 static int larder_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
 {
 	struct larder_cache *c = ti->private;
 	sector_t used = c->geometry.nr_slots * c->geometry.block_sectors;
-	int r = fn(ti, c->cache_dev, 0, used, data);
+	int r;
 
+	if (READ_ONCE(c->anonymous))
+		return fn(ti, &nobody, 0, ti->len, data);
+	r = fn(ti, c->cache_dev, 0, used, data);
 	return r ?: fn(ti, c->origin_dev, 0, ti->len, data);
 }
 

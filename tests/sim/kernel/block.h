@@ -176,6 +176,21 @@ struct dm_target {
 	char *error;
 };
 
+/* One that is shown to nobody. */
+struct block_device_operations {
+	struct module *owner;
+};
+
+struct gendisk {
+	const struct block_device_operations *fops;
+	struct block_device *part0;
+};
+
+#define NUMA_NO_NODE (-1)
+#define IS_ERR(p) (!(p))	/* of what returns an error pointer in the kernel */
+#define blk_alloc_disk(limits, node) ((struct gendisk *)kzalloc(sizeof(struct gendisk), GFP_KERNEL))
+#define put_disk(disk) kfree(disk)
+
 struct dm_dev {
 	struct block_device *bdev;
 	char name[16];
