@@ -76,13 +76,14 @@ ram_disk() {
 	export_unit "$1" "$unit"
 }
 
-# logical_unit NUMBER DEVICE EMULATE-PR: a device as LIO exports it.
+# logical_unit NUMBER DEVICE PGR-SUPPORT: a device as LIO exports it, with reservations of its own (1) or
+# those of the device (0).
 logical_unit() {
 	local unit=$target/core/iblock_0/unit$1
 	mkdir -p "$unit"
 	echo -n "udev_path=$2" >"$unit/control"
 	echo 1 >"$unit/enable"
-	echo "$3" >"$unit/attrib/emulate_pr"
+	[[ $(<"$unit/attrib/pgr_support") == "$3" ]] || echo "$3" >"$unit/attrib/pgr_support"
 	export_unit "$1" "$unit"
 }
 
@@ -131,8 +132,8 @@ has_no_reservations() {
 	for operation in register register-ignore reserve preempt preempt-abort release clear read-keys \
 		read-reservation; do
 		check "$1: $operation of $2" "$(expected $operation)" "$(reserve $operation "$2")"
-		check "$1: $operation: the disks" "$before" "$(reservations)"
 	done
+	check "$1: the disks" "$before" "$(reservations)"
 }
 
 test_reservations() {
@@ -141,6 +142,7 @@ test_reservations() {
 	linear plain "$ssd" 0 "$(sectors_of "$ssd")"
 	check "a disk behind dm-linear: register" OK "$(reserve register /dev/mapper/plain)"
 	check "a disk behind dm-linear: reserve" OK "$(reserve reserve /dev/mapper/plain)"
+	[[ $series == 6.* ]] || check "a disk behind dm-linear: keys" OK "$(reserve read-keys /dev/mapper/plain)"
 	[[ $(reservations) == *0x1a2b* ]] || fail "the key of a registration is not shown: $(reservations)"
 	check "the disk: clear" OK "$(reserve clear "$ssd")"
 	dmsetup remove plain
@@ -164,19 +166,18 @@ test_reservations() {
 	check "contents" "1:2048" "$(tags $dev 0 2048)"
 }
 
-test_reservations_through_lio() {
+# LIO hands reservations on when told; 6.1 cannot.
+lio_hands_on() {
 	local lun
-	scsi_disks
-	# what it would do: a unit over one disk (6.1 has no such way)
-	if [[ $series != 6.1 ]]; then
-		logical_unit 3 "$ssd" 0
-		sg_persist --out --no-inquiry --register --param-sark=0x1a2b "$(disk_of 3)"
-		[[ $(reservations) == *0x1a2b* ]] || fail "a registration does not come through: $(reservations)"
-		unexport 3
-		check "the disk: clear" OK "$(reserve clear "$ssd")"
-	fi
-	create
+	# what it would do: a unit over one disk
+	logical_unit 3 "$ssd" 0
+	sg_persist --out --no-inquiry --register --param-sark=0x1a2b "$(disk_of 3)"
+	[[ $(reservations) == *0x1a2b* ]] || fail "a registration does not come through: $(reservations)"
+	unexport 3
+	check "the disk: clear" OK "$(reserve clear "$ssd")"
 	reservations >"$work/before"
+
+	create
 	logical_unit 3 $dev 0
 	lun=$(disk_of 3)
 	fails "read keys" sg_persist --in --no-inquiry --read-keys "$lun"
@@ -188,8 +189,15 @@ test_reservations_through_lio() {
 	fails "clear" sg_persist --out --no-inquiry --clear --param-rk=0x1a2b "$lun"
 	unexport 3
 	check "the disks" "$(<"$work/before")" "$(reservations)"
+	remove
+}
 
-	# LIO's own are above the cache
+test_reservations_through_lio() {
+	local lun
+	scsi_disks
+	[[ $series == 6.1 ]] || lio_hands_on
+	reservations >"$work/before"
+	create
 	logical_unit 3 $dev 1
 	lun=$(disk_of 3)
 	sg_persist --out --no-inquiry --register --param-sark=0x1a2b "$lun"
@@ -210,7 +218,7 @@ id_of() {
 }
 
 test_unique_id() {
-	local id
+	local id second
 	load_module unique-id
 	scsi_disks
 	id=$(id_of "$ssd")
@@ -239,8 +247,9 @@ test_unique_id() {
 	dmsetup load second --table "$(table_line)"
 	fails "a second cache" dmsetup resume second
 	[[ $(dmsetup table second) == *larder* ]] || fail "the second cache has no table"
-	check "after a failed resume" none "$(id_of /dev/mapper/second)"
-	check "after a failed resume: reserve" EAGAIN "$(reserve reserve /dev/mapper/second)"
+	second=/dev/$(dmsetup info -c --noheadings -o blkdevname second)
+	check "after a failed resume" none "$(id_of "$second")"
+	check "after a failed resume: reserve" EAGAIN "$(reserve reserve "$second")"
 	dmsetup remove second
 }
 
@@ -261,18 +270,18 @@ world_mixed() {
 	wait_until 10 test -b "$hdd"
 }
 
+disk_directory() { echo "/sys/dev/block/$(stat -Lc %Hr:%Lr "$1")"; }
+
+# limit DEVICE NAME
+limit() { cat "$(disk_directory "$1")/queue/$2"; }
+
 # queue DEVICE: everything that the kernel shows of its request queue, but what the driver has no part in.
 queue() {
-	local file directory
-	directory=/sys/block/$(basename "$(realpath "$1")")
-	for file in "$directory"/{queue/*,alignment_offset,discard_alignment,ro,size}; do
-		case ${file##*/} in
-		scheduler | wbt_lat_usec | io_timeout | iostats* | read_ahead_kb) continue ;;
-		esac
-		[[ ! -f $file || ! -r $file ]] || echo "${file##*/}=$(cat "$file" 2>/dev/null)"
-	done
+	cd "$(disk_directory "$1")"
+	grep -s -d skip . queue/* alignment_offset discard_alignment ro size |
+		grep -vE '^queue/(scheduler|wbt_lat_usec|io_timeout|iostats.*|read_ahead_kb):' || true
+	cd "$OLDPWD"
 }
-limit() { queue "$1" | sed -n "s/^$2=//p"; }
 
 # is_larger|is_smaller LIMIT: the cache has the larger or smaller one of its devices'.
 is_larger() {
@@ -348,7 +357,8 @@ case ${1:-} in
 -h | --help) sed -n '2,/^[^#]/{/^# SPDX/d;s/^# \{0,1\}//p}' "$0" && exit 0 ;;
 esac
 
-modprobe -a target_core_mod target_core_iblock tcm_loop
+# udev, which would load what a disk needs, does not run
+modprobe -a sd_mod target_core_mod target_core_iblock tcm_loop
 mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
 # where LIO keeps reservations that shall survive, which the block layer asks for
 mkdir -p "$(<$target/dbroot)/pr"

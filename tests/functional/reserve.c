@@ -22,14 +22,13 @@ static const char usage[] =
 
 /* Newer than the headers that this may be compiled with. */
 struct keys {
-	__u64 pointer;
 	__u32 generation, count;
-	__u64 reserved;
+	__u64 pointer;
 };
 
 struct held {
 	__u64 key;
-	__u32 generation, type, reserved[2];
+	__u32 generation, type;
 };
 
 #define READ_KEYS	 _IOWR('p', 206, struct keys)
