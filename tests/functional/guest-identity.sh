@@ -5,8 +5,8 @@
 # device-mapper would hand on those of its SSD; neither by ioctl nor through LIO, at no time of its life; and
 # its limits are those of both devices all the same. The disks are LIO's, over tcm_loop. See run-in-vm.
 #
-# usage: guest-identity.sh          the tests
-#        guest-identity.sh limits   prints the limits of the caches of the test, to compare two modules
+# usage: guest-identity.sh                   the tests
+#        guest-identity.sh limits [WORLD...]  prints the limits of the tests' caches, to compare two modules
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -342,7 +342,7 @@ done
 # For the eye, or diff.
 show_limits() {
 	local world
-	for world in "${worlds[@]}"; do
+	for world; do
 		echo "--- $world"
 		"world_$world"
 		create
@@ -364,7 +364,8 @@ mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
 mkdir -p "$(<$target/dbroot)/pr"
 begin_suite
 if [[ ${1:-} == limits ]]; then
-	show_limits
+	[[ $# == 1 ]] || worlds=("${@:2}")
+	show_limits "${worlds[@]}"
 	exit
 fi
 run_suite reservations reservations_through_lio unique_id "${worlds[@]/#/limits_}"
