@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Persistent reservations by the block layer's own ioctls, which are the way to a device's reservations
- * that file servers and SCSI targets take in the kernel. Statically linked, as it runs in guests.
+ * Persistent reservations by the block layer's own ioctls, which are the way to
+ * a device's reservations that file servers and SCSI targets take in the kernel.
+ * Statically linked, as it runs in guests.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,7 +17,8 @@ static const char usage[] =
 	"usage: reserve OPERATION DEVICE\n"
 	"  register, register-ignore, reserve, release, preempt, preempt-abort, clear, read-keys,\n"
 	"  read-reservation      with the key 0x1a2b, exclusive access for registrants only\n"
-	"Prints OK, the name of the error, or 'status N' of the device. Exit code: 0 OK, 1 not, 2 usage.\n";
+	"Prints OK, the name of the error, or 'status N' of the device.\n"
+	"Exit code: 0 OK, 1 not, 2 usage.\n";
 
 #define KEY 0x1a2bull
 

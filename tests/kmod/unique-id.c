@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Asks a block device for its unique id, as a pNFS server does and user space cannot: what is written to
- * the parameter "fd" is an open file descriptor of the device, and the parameter "answer" is then its NAA
- * in hex, "none" (the driver has no such call, or no id) or an error's number.
+ * Asks a block device for its unique id, as a pNFS server does and user space
+ * cannot: the parameter "fd" is an open file descriptor of the device, and the
+ * parameter "answer" is then its NAA in hex, "none" (the driver has no such
+ * call, or no id) or an error's number.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
