@@ -176,14 +176,9 @@ struct dm_target {
 	char *error;
 };
 
-/* One that is shown to nobody. */
+/* A disk that is never added. */
 struct block_device_operations {
 	struct module *owner;
-};
-
-struct gendisk {
-	const struct block_device_operations *fops;
-	struct block_device *part0;
 };
 
 #define NUMA_NO_NODE (-1)

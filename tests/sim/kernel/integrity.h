@@ -31,6 +31,8 @@ struct blk_integrity {
 };
 
 struct gendisk {
+	const struct block_device_operations *fops;
+	struct block_device *part0;
 	struct blk_integrity integrity;	/* metadata_size 0: none */
 };
 
