@@ -293,7 +293,7 @@ test_off_and_on() {
 	check "own transfers" true "$(larder_stat pi_kept)"
 	check "profile" "type=none" "$(profile $dev)"
 	check "stable pages, as tuples are made below" 1 \
-		"$(<"/sys/block/$(basename "$(readlink -f $dev)")/queue/stable_writes")"
+		"$(<"/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor $dev)/queue/stable_writes")"
 	pi verify dev=$dev journal=o plain
 	pi write dev=$dev start=512 n=256 plain journal=o
 	drain
@@ -423,6 +423,9 @@ test_damage_dirty_destage() {
 	make_world
 	pi write "dev=$origin" start=2048 n=64 version=1
 	new_frozen_cache writeback
+	# a write-back that begins early waits for the frozen origin with the first, and has to come again
+	pi write dev=$dev start=2048 n=64 version=4
+	sleep 3
 	pi write dev=$dev start=2048 n=64 version=2
 	place=$(need_place "$ssd" 2048 2)
 	damage "$ssd" "$place"
@@ -431,7 +434,7 @@ test_damage_dirty_destage() {
 	sleep 3
 	check_that "still dirty" "$(larder_stat slots_dirty) > 0"
 	pi_fails "reported" EILSEQ read dev=$dev start=2048 "n=$step"
-	check "the origin" "ok 1:1" "$(pi read "dev=$origin" start=2048 "n=$step")"
+	[[ $(pi read "dev=$origin" start=2048 "n=$step") == "ok "[14]:1 ]] || fail "it is on the origin"
 	pi write dev=$dev start=2048 n=64 version=3
 	wait_until 60 is_clean || fail "still $(dirty) dirty"
 	check "the origin after a new write" "ok 3:$((64 / step))" "$(pi read "dev=$origin" start=2048 n=64)"
@@ -679,6 +682,9 @@ esac
 begin_pi_suite
 for world in "${@:-${all_worlds[@]}}"; do
 	set_world "$world"
+	# journals know what is on the disks of one world
+	unload_modules pi-io
+	load_module pi-io
 	for name in $(tests_of "$world"); do
 		! chosen "$world/$name" || run_test "$world/$name" "test_$name"
 	done
