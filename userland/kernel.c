@@ -358,8 +358,8 @@ static int message_failed(const struct cache_target *target, const char *message
 		complain("%s is suspended: it takes no \"%s\" now", target->name, message);
 		return EXIT_NO_INPUT;
 	}
-	complain("%s does not take \"%s\": %s; the kernel's log may say more", target->name, message,
-		 error ? strerror(error) : last_words);
+	complain("%s does not take \"%s\": %s; the kernel's log may say more", target->name,
+		 message, error ? strerror(error) : last_words);
 	return error == ENXIO ? EXIT_NO_INPUT : EXIT_IO;
 }
 

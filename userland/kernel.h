@@ -26,7 +26,7 @@ int cache_target_read(struct cache_target *target, const char *name);
  * answer is).  0, or an exit code after a message.
  */
 int cache_target_message(const struct cache_target *target, const char *message, char **answer);
-/* The same as cache_target_read() by its name of device mapper, without a word when it is not there. */
+/* As cache_target_read() by its name of device mapper, without a word when it is not there. */
 bool cache_target_peek(struct cache_target *target, const char *name);
 /* All that are active.  0, or an exit code after a message. */
 int cache_targets_visit(void (*visit)(void *context, const struct cache_target *target),

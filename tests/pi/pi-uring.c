@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Protection information from user space: io_uring's PI attribute, which 7.2 has for O_DIRECT on block
- * devices. Raw system calls and declarations of our own, since no library is new enough everywhere.
+ * Protection information from user space: io_uring's PI attribute, which 7.2 has for O_DIRECT on
+ * block devices. Raw system calls and declarations of our own, since no library is new enough
+ * everywhere.
  *
  * usage: pi-uring caps DEVICE
  *        pi-uring read|write DEVICE START N FILE [PIECE]
@@ -11,8 +12,8 @@
  *   write    from these files
  *   PIECE    sectors of one request (default 64); all requests are on their way at the same time
  *
- * Prints "ok", or "error NAME: ..." for the first request that failed. Exit code: 0 ok, 1 otherwise, 2
- * wrong use.
+ * Prints "ok", or "error NAME: ..." for the first request that failed. Exit code: 0 ok,
+ * 1 otherwise, 2 wrong use.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -157,7 +158,8 @@ static struct completion next_completion(struct ring *ring)
 		if (syscall(SYS_io_uring_enter, ring->fd, 0, 1, WAIT_FOR_EVENTS, NULL, 0) < 0 &&
 		    errno != EINTR)
 			err(2, "io_uring_enter");
-	completion = ((struct completion *)(ring->rings + cq->completions))[head & *word(ring, cq->mask)];
+	completion = ((struct completion *)(ring->rings + cq->completions))[head &
+									    *word(ring, cq->mask)];
 	__atomic_store_n(word(ring, cq->head), head + 1, __ATOMIC_RELEASE);
 	return completion;
 }

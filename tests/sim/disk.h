@@ -11,7 +11,7 @@
  *
  * Structures may not be moved; a domain must be freed after its disks.
  *
- * Disks with tuples keep a cell of 8 bytes with each unit: what that means is the caller's business.
+ * Disks with tuples keep a cell of 8 bytes with each unit; what it means is the caller's business.
  * It is given for each sector; those that are not the first of a unit are of no meaning, but kept.
  * Where nothing was ever written, and behind zeros and trims, it is 0.
  */
@@ -134,6 +134,7 @@ static inline void sim_disk_in_flight(struct sim_disk *disk, u64 sector, const v
 {
 	sim_disk_in_flight_cells(disk, sector, data, NULL, nr);
 }
+
 enum sim_mood sim_disk_crash(struct sim_disk *disk, struct sim_rng *rng, enum sim_mood mood);
 /*
  * The host dies, the drive keeps its power: writes in flight happened, or did not, or in part;

@@ -634,8 +634,8 @@ test_usage() {
 	expect 'larder: --help' 0 'usage: larder' larder --help
 	expect 'larder: --version' 0 '^larder [0-9]+\.[0-9]+\.[0-9]+$' larder --version
 	expect 'larder: unknown command' 64 "unknown command 'chekc'" larder chekc
+	expect 'repair: nothing to work on' 64 'expected -i' larder repair
 	for command in restore repair; do
-		expect "$command: nothing to work on" 64 'expected -i' larder "$command"
 		expect "$command: only one side" 64 'expected -i' larder "$command" -i own.xml
 		expect "$command: too much to work on" 64 "unexpected argument 'c'" larder "$command" -i a -o b c
 		expect "$command: an impossible size" 64 'is no size' larder "$command" --origin-size 100b -i a -o b

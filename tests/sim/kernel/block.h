@@ -183,7 +183,11 @@ struct block_device_operations {
 
 #define NUMA_NO_NODE (-1)
 #define IS_ERR(p) (!(p))	/* of what returns an error pointer in the kernel */
-#define blk_alloc_disk(limits, node) ((struct gendisk *)kzalloc(sizeof(struct gendisk), GFP_KERNEL))
+static inline struct gendisk *blk_alloc_disk(const void *limits, int node)
+{
+	return kzalloc(sizeof(struct gendisk), GFP_KERNEL);
+}
+
 #define put_disk(disk) kfree(disk)
 
 struct dm_dev {
