@@ -153,7 +153,7 @@ test_interrupted() {
 	wait_until 30 grep -q 'dirty chunks left' output || echo '# no progress was told'
 	# shellcheck disable=SC2016  # for eval
 	wait_until 30 eval '[[ $(dmsetup table vg-data) == *cleaner* ]]' || echo '# LVM does not flush'
-	kill -INT $job
+	kill -TERM $job
 	code=0 && wait $job || code=$?
 	judge 'detach: interrupted' 75 'keeps its cache as it was' $code
 	judge 'detach: ... told how much is left' 75 'vg/data: [0-9]+ dirty chunks left \([0-9.]+ MiB\)' $code
