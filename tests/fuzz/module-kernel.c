@@ -110,6 +110,17 @@ int larder_commit_probe(struct larder_cache *c)
 	return 0;
 }
 
+unsigned int larder_scrub_text(struct larder_cache *c, char *text, unsigned int size, bool list)
+{
+	return scnprintf(text, size, "{}");
+}
+
+int larder_scrub_message(struct larder_cache *c, unsigned int argc, char **argv, char *result,
+			 unsigned int maxlen)
+{
+	return 0;
+}
+
 int larder_invalidate(struct larder_cache *c, unsigned int argc, char **argv)
 {
 	return 0;
