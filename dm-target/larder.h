@@ -427,6 +427,7 @@ int larder_write_around(struct larder_cache *c, struct bio *bio, struct larder_i
 			unsigned long flags)
 	__releases(&sh->lock);
 /* Runs a write again that has been accepted before; process context. */
+void larder_mapped(struct bio *bio, int result);
 void larder_write_again(struct larder_cache *c, struct bio *bio);
 void larder_origin_written(struct larder_cache *c, u64 block, bool durable);
 

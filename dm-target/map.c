@@ -408,9 +408,10 @@ static int map_write(struct larder_cache *c, struct bio *bio, struct larder_io *
 	return r == NEEDS_MERGE ? write_slow(c, bio, io, &e, first) : r;
 }
 
-void larder_write_again(struct larder_cache *c, struct bio *bio)
+/* What device-mapper does with the result of larder_map(), for a bio that comes later. */
+void larder_mapped(struct bio *bio, int result)
 {
-	switch (map_write(c, bio, bio_io(bio), false)) {
+	switch (result) {
 	case DM_MAPIO_REMAPPED:
 		submit_bio_noacct(bio);
 		break;
@@ -418,6 +419,11 @@ void larder_write_again(struct larder_cache *c, struct bio *bio)
 		bio_io_error(bio);
 		break;
 	}
+}
+
+void larder_write_again(struct larder_cache *c, struct bio *bio)
+{
+	larder_mapped(bio, map_write(c, bio, bio_io(bio), false));
 }
 
 int larder_map(struct dm_target *ti, struct bio *bio)

@@ -28,14 +28,7 @@ static void map_again(struct larder_cache *c, struct list_head *ios)
 		struct bio *bio = io_bio(io);
 
 		list_del(&io->list);
-		switch (larder_map(c->ti, bio)) {
-		case DM_MAPIO_REMAPPED:
-			submit_bio_noacct(bio);
-			break;
-		case DM_MAPIO_KILL:
-			bio_io_error(bio);
-			break;
-		}
+		larder_mapped(bio, larder_map(c->ti, bio));
 	}
 }
 
