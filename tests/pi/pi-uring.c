@@ -212,14 +212,18 @@ static int open_device(const char *path, int mode, struct metadata_cap *cap)
 static void move_file(const char *name, const char *suffix, void *memory, size_t bytes, int out)
 {
 	char path[4096];
+	size_t done;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s%s", name, suffix);
 	file = fopen(path, out ? "w" : "r");
 	if (!file)
 		err(2, "%s", path);
-	if ((out ? fwrite(memory, 1, bytes, file) : fread(memory, 1, bytes, file)) != bytes ||
-	    fclose(file))
+	if (out)
+		done = fwrite(memory, 1, bytes, file);
+	else
+		done = fread(memory, 1, bytes, file);
+	if (fclose(file) || done != bytes)
 		errx(2, "%s: not %zu bytes", path, bytes);
 }
 

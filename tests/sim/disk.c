@@ -87,10 +87,13 @@ static struct sim_page *page_own(struct sim_page **slot, bool whole)
 		return old;
 	}
 	page = page_new();
-	if (!whole && old)
-		memcpy(page->data, old->data, PAGE_BYTES + sizeof(page->cells));
-	else if (!whole)
-		memset(page->data, 0, PAGE_BYTES + sizeof(page->cells));
+	if (!whole && old) {
+		memcpy(page->data, old->data, sizeof(page->data));
+		memcpy(page->cells, old->cells, sizeof(page->cells));
+	} else if (!whole) {
+		memset(page->data, 0, sizeof(page->data));
+		memset(page->cells, 0, sizeof(page->cells));
+	}
 	page_put(old);
 	*slot = page;
 	return page;

@@ -100,8 +100,9 @@ static bool is_wanted(void *context, const struct lio_backstore *b)
 
 bool lio_find_backstore(struct configfs *c, const struct backstore *b, struct lio_backstore *found)
 {
-	struct search s = { b, found };
+	struct search s = { b, NULL };
 
+	s.found = found;
 	return lio_backstores_visit(c, is_wanted, &s);
 }
 

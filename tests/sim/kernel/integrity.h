@@ -129,13 +129,14 @@ static inline struct bio_vec bvec_iter_bvec(const struct bio_vec *vec, struct bv
 {
 	const struct bio_vec *at = &vec[iter.bi_idx];
 	unsigned int offset = at->bv_offset + iter.bi_bvec_done;
+	unsigned int left = min(at->bv_len - iter.bi_bvec_done, iter.bi_size);
+	unsigned int room = PAGE_SIZE - offset % PAGE_SIZE;
+	struct bio_vec bv;
 
-	return (struct bio_vec){
-		.bv_page = at->bv_page + offset / PAGE_SIZE,
-		.bv_len = min(min(at->bv_len - iter.bi_bvec_done, iter.bi_size),
-			      PAGE_SIZE - offset % PAGE_SIZE),
-		.bv_offset = offset % PAGE_SIZE,
-	};
+	bv.bv_page = at->bv_page + offset / PAGE_SIZE;
+	bv.bv_len = min(left, room);
+	bv.bv_offset = offset % PAGE_SIZE;
+	return bv;
 }
 
 static inline void memcpy_from_bvec(void *to, const struct bio_vec *bv)
