@@ -302,7 +302,7 @@ static void manage_pass_through(void)
 			sim_sleep_ns(50000000);
 	}
 	snprintf(line, sizeof(line), "metadata cache origin %u %u passthrough %s smq 0",
-		 world.config.chunk_sectors, *world.pi.word ? 2 : 1, world.pi.word);
+		 world.config.chunk_sectors, *world.pi.word ? 2u : 1u, world.pi.word);
 	err = sim_dm_load(world.md, world.sectors, line, &why);
 	sim_log("admin: pass-through: %d %s", err, why ? why : "");
 	if (err && err != -EINVAL && !world.errors_expected)
