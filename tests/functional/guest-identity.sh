@@ -294,15 +294,15 @@ is_smaller() {
 }
 
 limits_follow_devices() {
-	local name write_cache='write through'
+	local name
 	for name in logical_block_size physical_block_size rotational stable_writes; do
 		is_larger $name
 	done
 	for name in max_hw_sectors_kb max_segments; do
 		is_smaller $name
 	done
-	[[ "$(limit "$ssd" write_cache) $(limit "$hdd" write_cache)" != *back* ]] || write_cache='write back'
-	check "write_cache" "$write_cache" "$(limit $dev write_cache)"
+	# whatever the devices have: what is on the SSD must be recorded
+	check "write_cache" 'write back' "$(limit $dev write_cache)"
 	check "dax" 0 "$(limit $dev dax)"
 	check "zoned" none "$(limit $dev zoned)"
 	check_that "discards" "$(limit $dev discard_max_hw_bytes) > 0"
