@@ -9,11 +9,13 @@
 
 #include "larder.h"
 
-void larder_transfer_init(struct larder_transfer *t)
+/* tuples: of the pages, or NULL; they go along with the data where they are kept. */
+void larder_transfer_init(struct larder_cache *c, struct larder_transfer *t,
+			  struct larder_tuples *tuples)
 {
 	atomic_set(&t->pending, 1);
 	t->status = BLK_STS_OK;
-	t->tuples = NULL;
+	t->tuples = c->pi_kept ? tuples : NULL;
 	init_completion(&t->done);
 }
 
@@ -111,7 +113,7 @@ int larder_flush_devices(struct larder_cache *c, unsigned int devices)
 	struct larder_transfer t;
 
 	/* two parts of one SSD need only one, but the second costs it next to nothing */
-	larder_transfer_init(&t);
+	larder_transfer_init(c, &t, NULL);
 	if (devices & DEVICE_METADATA)
 		flush_one(c, &t, c->metadata_dev);
 	if (devices & DEVICE_CACHE) {

@@ -111,8 +111,7 @@ static void fill_block(struct larder_cache *c, struct fill *f, const struct exte
 		count(c, COUNT_FILL_DROPPED);
 		return;
 	}
-	larder_transfer_init(&t);
-	t.tuples = f->tuples;
+	larder_transfer_init(c, &t, f->tuples);
 	while (request_grain_run(&c->geometry, e->block, grains, next, &offset, &sectors, &next)) {
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, sectors);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE,
@@ -224,15 +223,13 @@ static blk_status_t copy_run(struct larder_cache *c, struct copy_in *op, u32 off
 	while (sectors) {
 		u32 n = min_t(u32, sectors, COPY_PAGES << (PAGE_SHIFT - SECTOR_SHIFT));
 
-		larder_transfer_init(&t);
-		t.tuples = c->pi_kept ? op->tuples : NULL;
+		larder_transfer_init(c, &t, op->tuples);
 		count(c, COUNT_ORIGIN_READS);
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, op->pages, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			return status;
-		larder_transfer_init(&t);
-		t.tuples = c->pi_kept ? op->tuples : NULL;
+		larder_transfer_init(c, &t, op->tuples);
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, n);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, to, n, op->pages, 0);
 		status = larder_transfer_wait(&t);

@@ -370,10 +370,11 @@ struct larder_transfer {
 	atomic_t pending;
 	blk_status_t status;
 	struct completion done;
-	struct larder_tuples *tuples;	/* of the pages, or NULL; set after init */
+	struct larder_tuples *tuples;	/* of the pages, or NULL */
 };
 
-void larder_transfer_init(struct larder_transfer *t);
+void larder_transfer_init(struct larder_cache *c, struct larder_transfer *t,
+			  struct larder_tuples *tuples);
 void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct dm_dev *dev,
 		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset);
 blk_status_t larder_transfer_wait(struct larder_transfer *t);
@@ -412,6 +413,7 @@ int larder_scrub_init(struct larder_cache *c);
 void larder_scrub_exit(struct larder_cache *c);
 void larder_scrub_pause(struct larder_cache *c);
 void larder_scrub_go_on(struct larder_cache *c);
+void larder_scrub_renew(struct larder_cache *c);
 void larder_scrub_take_over(struct larder_cache *c, struct larder_cache *from);
 unsigned int larder_scrub_text(struct larder_cache *c, char *text, unsigned int size, bool list);
 int larder_scrub_message(struct larder_cache *c, unsigned int argc, char **argv, char *result,

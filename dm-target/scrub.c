@@ -111,8 +111,7 @@ static blk_status_t transfer(struct larder_cache *c, struct dm_dev *dev, blk_opf
 	struct larder_scrub *s = c->scrub;
 	struct larder_transfer t;
 
-	larder_transfer_init(&t);
-	t.tuples = c->pi_kept ? s->tuples : NULL;
+	larder_transfer_init(c, &t, s->tuples);
 	larder_transfer(c, &t, dev, opf, sector, sectors, s->pages, 0);
 	return larder_transfer_wait(&t);
 }
@@ -329,8 +328,7 @@ static blk_status_t window_read(struct larder_cache *c, const struct window *w, 
 	struct piece p;
 
 	*sectors = 0;
-	larder_transfer_init(&t);
-	t.tuples = c->pi_kept ? s->tuples : NULL;
+	larder_transfer_init(c, &t, s->tuples);
 	while (window_run(c, w, false, &next, &p)) {
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_READ, in_slot(c, &p), p.sectors,
 				s->pages, (p.offset - w->start) << SECTOR_SHIFT);
@@ -442,6 +440,13 @@ void larder_scrub_go_on(struct larder_cache *c)
 	if (wanted(c))
 		queue_delayed_work(c->copy_queue, &c->scrub->work, 0);
 	mutex_unlock(&c->scrub->control);
+}
+
+/* Stops or starts it, as the cache has been suspended or resumed. */
+void larder_scrub_renew(struct larder_cache *c)
+{
+	larder_scrub_pause(c);
+	larder_scrub_go_on(c);
 }
 
 /* With an old table's state goes what had been scrubbed of it; both are suspended. */

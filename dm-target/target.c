@@ -236,8 +236,7 @@ void larder_start(struct larder_cache *c)
 	queue_delayed_work(c->run_queue, &c->tick_work, HZ);
 	queue_work(c->run_queue, &c->supply_work);
 	larder_destage_start(c);
-	larder_scrub_pause(c);
-	larder_scrub_go_on(c);
+	larder_scrub_renew(c);
 }
 
 static int larder_preresume(struct dm_target *ti)
@@ -276,9 +275,7 @@ static void larder_presuspend(struct dm_target *ti)
 	WRITE_ONCE(c->running, false);
 	cancel_delayed_work_sync(&c->tick_work);
 	larder_destage_stop(c);
-	larder_scrub_pause(c);
-	/* which does not bring it back before the next resume */
-	larder_scrub_go_on(c);
+	larder_scrub_renew(c);
 }
 
 static void larder_presuspend_undo(struct dm_target *ti)
