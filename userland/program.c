@@ -19,7 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../dm-target/core/env.h"
 #include "larder.h"
 #include "program.h"
 
@@ -48,18 +47,17 @@ void program_word(struct program *p, const char *word)
 	p->word[p->nr++] = word;
 }
 
-/* Of what is to be handed on, and of a child that has ended. */
-static void watched_signals(sigset_t *set)
+const int end_signals[NR_END_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+
+void watched_signals(sigset_t *set)
 {
-	static const int ours[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action;
 	unsigned int i;
 
 	sigemptyset(set);
-	sigaddset(set, SIGCHLD);
-	for (i = 0; i < ARRAY_SIZE(ours); i++)
-		if (!sigaction(ours[i], NULL, &action) && action.sa_handler == SIG_DFL)
-			sigaddset(set, ours[i]);
+	for (i = 0; i < NR_END_SIGNALS; i++)
+		if (!sigaction(end_signals[i], NULL, &action) && action.sa_handler == SIG_DFL)
+			sigaddset(set, end_signals[i]);
 }
 
 static int spawn(struct program *p, int out, int err, pid_t *pid)
@@ -134,7 +132,9 @@ static int run_and_collect(struct program *p, int out, int err)
 	int error;
 	pid_t pid;
 
+	/* what is to be handed on, and a child that has ended */
 	watched_signals(&watched);
+	sigaddset(&watched, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &watched, &before);
 	error = spawn(p, out, err, &pid);
 	if (!error)

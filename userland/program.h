@@ -5,6 +5,7 @@
 #ifndef LARDER_PROGRAM_H
 #define LARDER_PROGRAM_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 /* Where all files and programs are looked for; tests are built with a directory of theirs. */
@@ -39,5 +40,11 @@ int program_run(struct program *p);
 void program_free(struct program *p);
 /* Its messages as ours, printable. */
 void program_tell(const struct program *p);
+
+/* What ends a program that does not care: SIGINT, SIGTERM, SIGHUP. */
+#define NR_END_SIGNALS	3
+extern const int end_signals[NR_END_SIGNALS];
+/* Those of them that end us, too: who catches or ignores a signal has it for himself. */
+void watched_signals(sigset_t *set);
 
 #endif

@@ -12,6 +12,7 @@
 #include "kernel.h"
 #include "options.h"
 #include "output.h"
+#include "program.h"
 #include "progress.h"
 
 #define LL(n) ((unsigned long long)(n))
@@ -190,18 +191,6 @@ static int report(struct scrub *s)
 }
 
 /* --- the command --- */
-
-static void watched_signals(sigset_t *set)
-{
-	static const int ours[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action;
-	unsigned int i;
-
-	sigemptyset(set);
-	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (!sigaction(ours[i], NULL, &action) && action.sa_handler == SIG_DFL)
-			sigaddset(set, ours[i]);
-}
 
 /* For its end; a signal is an answer, too. */
 static int wait_for_end(struct scrub *s)

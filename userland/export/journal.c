@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../larder.h"
+#include "../program.h"
 #include "journal.h"
 
 #define ROOT		"/sys/kernel/config/"
@@ -30,11 +31,7 @@ struct journal_step {
 
 /* --- signals --- */
 
-static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
-
-#define NR_WATCHED (sizeof(watched) / sizeof(watched[0]))
-
-static struct sigaction before[NR_WATCHED];
+static struct sigaction before[NR_END_SIGNALS];
 static volatile sig_atomic_t signalled;
 
 static void note_signal(int signal)
@@ -49,10 +46,10 @@ static void catch_signals(void)
 
 	signalled = 0;
 	sigemptyset(&action.sa_mask);
-	for (i = 0; i < NR_WATCHED; i++) {
-		sigaction(watched[i], NULL, &before[i]);
+	for (i = 0; i < NR_END_SIGNALS; i++) {
+		sigaction(end_signals[i], NULL, &before[i]);
 		if (before[i].sa_handler != SIG_IGN)
-			sigaction(watched[i], &action, NULL);
+			sigaction(end_signals[i], &action, NULL);
 	}
 }
 
@@ -60,8 +57,8 @@ static void release_signals(void)
 {
 	size_t i;
 
-	for (i = 0; i < NR_WATCHED; i++)
-		sigaction(watched[i], &before[i], NULL);
+	for (i = 0; i < NR_END_SIGNALS; i++)
+		sigaction(end_signals[i], &before[i], NULL);
 }
 
 bool journal_interrupted(void)
