@@ -46,11 +46,6 @@ void exporting_end(struct exporting *e);
  */
 int export_make(struct exporting *e, const struct backstore *b, const struct target *t,
 		const struct lun *l);
-/*
- * Restores a LUN of the state: the same, from its record alone.  Its device must
- * be there (*waits = true and 0, without a word, when it is not).
- */
-int export_restore(struct exporting *e, const struct lun *l, bool *waits);
 /* Removes it from configfs (if it is there) and, unless keep_record, from the state. */
 int export_remove(struct exporting *e, const struct lun *l, bool keep_record);
 

@@ -281,18 +281,6 @@ int export_make(struct exporting *e, const struct backstore *b, const struct tar
 	return code;
 }
 
-int export_restore(struct exporting *e, const struct lun *l, bool *waits)
-{
-	const struct backstore *b = state_backstore(&e->state, l->backstore);
-	const struct target *t = state_target(&e->state, l->fabric, l->wwn);
-	dev_t number;
-
-	*waits = b && !backing_number(b->device, &number);
-	if (*waits)
-		return 0;
-	return b && t ? export_make(e, b, t, l) : EXIT_NO_INPUT;
-}
-
 /* --- who has it --- */
 
 struct holder {
