@@ -262,9 +262,12 @@ void sim_disk_submit(struct bio *bio)
 	list_add_tail(&bio->link, &b->in_flight);
 	event(bio, "begins");
 	if (kind_of(bio) == KIND_FLUSH) {
-		/* bi_vcnt of a flush is ours: does it take effect at its end? */
-		bio->bi_vcnt = sim_random() & 1;
-		if (!bio->bi_vcnt && !b->faults.dead)
+		/*
+		 * bi_vcnt of a flush is ours: does it take effect at its end?  It does if the drive
+		 * is dead now: it may be back by then, and the flush succeed.
+		 */
+		bio->bi_vcnt = (sim_random() & 1) | b->faults.dead;
+		if (!bio->bi_vcnt)
 			sim_disk_flush(&b->disk);
 	}
 	sched_at(sim_now() + latency, "endio", finish_io, bio, true);
