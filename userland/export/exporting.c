@@ -70,13 +70,13 @@ static void hand_over(struct exporting *e, const struct target *gone)
 	}
 }
 
-static int remove_target(struct exporting *e, struct target *t, bool keep_record)
+static int remove_target(struct exporting *e, struct target *t)
 {
 	bool nvmet = fabric_is_nvmet(t->fabric);
 	int code = nvmet ? nvmet_remove_target(&e->configfs, e->dry_run, t) :
 			   lio_remove_target(&e->configfs, e->dry_run, t);
 
-	if (code || keep_record || e->dry_run)
+	if (code || e->dry_run)
 		return code;
 	if (nvmet)
 		hand_over(e, t);
@@ -84,11 +84,11 @@ static int remove_target(struct exporting *e, struct target *t, bool keep_record
 	return 0;
 }
 
-static int remove_backstore(struct exporting *e, struct backstore *b, bool keep_record)
+static int remove_backstore(struct exporting *e, struct backstore *b)
 {
 	int code = b->nvmet ? 0 : lio_remove_backstore(&e->configfs, e->dry_run, b);
 
-	if (!code && !keep_record && !e->dry_run)
+	if (!code && !e->dry_run)
 		state_remove_backstore(&e->state, b);
 	return code;
 }
@@ -123,7 +123,7 @@ static int remove_group(struct exporting *e, const struct lun *l)
 	return remove_directory(&e->configfs, e->dry_run, path);
 }
 
-int export_remove(struct exporting *e, const struct lun *gone, bool keep_record)
+int export_remove(struct exporting *e, const struct lun *gone)
 {
 	const struct lun l = *gone;	/* gone may be in the state, which moves */
 	struct target *t = state_target(&e->state, l.fabric, l.wwn);
@@ -134,10 +134,10 @@ int export_remove(struct exporting *e, const struct lun *gone, bool keep_record)
 	if (!code)
 		code = remove_group(e, &l);
 	if (!code && t && state_luns_of_target(&e->state, t) <= 1)
-		code = remove_target(e, t, keep_record);
+		code = remove_target(e, t);
 	if (!code && b && state_luns_of_backstore(&e->state, b->name) <= 1)
-		code = remove_backstore(e, b, keep_record);
-	if (code || keep_record || e->dry_run)
+		code = remove_backstore(e, b);
+	if (code || e->dry_run)
 		return code;
 	if (record)
 		state_remove_lun(&e->state, record);
@@ -159,17 +159,17 @@ static int remove_incomplete(struct exporting *e)
 
 			complain("an export was interrupted (%s %s), what there is of it is removed",
 				 l->fabric->name, l->wwn);
-			code = export_remove(e, l, false);
+			code = export_remove(e, l);
 			any = true;
 		}
 	for (i = e->state.targets; i-- > 0 && !code;)
 		if (e->state.target[i].incomplete) {
-			code = remove_target(e, &e->state.target[i], false);
+			code = remove_target(e, &e->state.target[i]);
 			any = true;
 		}
 	for (i = e->state.backstores; i-- > 0 && !code;)
 		if (e->state.backstore[i].incomplete) {
-			code = remove_backstore(e, &e->state.backstore[i], false);
+			code = remove_backstore(e, &e->state.backstore[i]);
 			any = true;
 		}
 	return code || !any ? code : save(e);

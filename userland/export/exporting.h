@@ -46,8 +46,8 @@ void exporting_end(struct exporting *e);
  */
 int export_make(struct exporting *e, const struct backstore *b, const struct target *t,
 		const struct lun *l);
-/* Removes it from configfs (if it is there) and, unless keep_record, from the state. */
-int export_remove(struct exporting *e, const struct lun *l, bool keep_record);
+/* Removes it from configfs (if it is there) and from the state. */
+int export_remove(struct exporting *e, const struct lun *l);
 
 /*
  * Who exports this device, by LIO or nvmet, ours or not?  For those who want to

@@ -40,7 +40,7 @@ static int remove_ours(const char *device, bool quiet)
 	if (code)
 		return code;
 	while (!code && find_lun(&e, number, &l)) {
-		code = export_remove(&e, &l, false);
+		code = export_remove(&e, &l);
 		if (!code && !quiet)
 			printf("%s: not exported any more by %s %s\n", device, l.fabric->name,
 			       l.wwn);

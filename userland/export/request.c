@@ -197,7 +197,7 @@ static int forget_gone(struct exporting *e, const struct backing *backing)
 		b = state_backstore_of(&e->state, backing->number, backing->device);
 		if (b && !strcmp(b->name, e->state.lun[i].backstore) &&
 		    is_gone(e, &e->state.lun[i]))
-			code = export_remove(e, &e->state.lun[i], false);
+			code = export_remove(e, &e->state.lun[i]);
 	}
 	return code;
 }

@@ -96,7 +96,7 @@ static int unexport(const struct unexport *u, struct exporting *e)
 			continue;
 		any = true;
 		tell(u, e, &l);
-		code = export_remove(e, &l, false);
+		code = export_remove(e, &l);
 		if (code)
 			failed = code;
 	}

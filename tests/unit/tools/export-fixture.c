@@ -277,7 +277,7 @@ int do_unexport(const char *device)
 	for (i = e.state.luns; i-- > 0 && !code;) {
 		b = state_backstore(&e.state, e.state.lun[i].backstore);
 		if (!device || !strcmp(b->device, device))
-			code = export_remove(&e, &e.state.lun[i], false);
+			code = export_remove(&e, &e.state.lun[i]);
 	}
 	exporting_end(&e);
 	return code;
