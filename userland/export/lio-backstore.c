@@ -32,12 +32,14 @@ static const struct refused {
 	const char *name, *why;
 } refused[] = {
 	{ "unmap_zeroes_data", "a range need not read as zeros after UNMAP" },
-	{ "emulate_pr", "reservations would reach one of the devices below the cache only" },
+	{ "emulate_pr", "without it LIO refuses all reservations, on which initiators that share a "
+			"device rely" },
 	{ "block_size", "it is that of the device" },
 	{ "emulate_write_cache", "it is what the device says" },
 	{ "pi_prot_type", "it is that of the device" },
 	{ "alua_support", "without it paths cannot be told apart" },
-	{ "pgr_support", "initiators that share a device rely on it" },
+	{ "pgr_support", "without it reservations are handed to the device, and a cached one "
+			 "refuses them" },
 };
 
 int lio_judge_attribute(const char *key_value)
