@@ -27,12 +27,6 @@
 #define SAVECONFIG	LARDER_ROOT "/etc/saveconfig.json"
 #define CHANGES_MAX	200
 
-/* Of the options of larder save, none is a size. */
-bool parse_size(const char *text, unsigned long long *sectors)
-{
-	return false;
-}
-
 static int do_save(const char *targetcli)
 {
 	/* getopt() keeps a pointer into them from call to call */

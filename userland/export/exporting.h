@@ -48,6 +48,8 @@ int export_make(struct exporting *e, const struct backstore *b, const struct tar
 		const struct lun *l);
 /* Removes it from configfs (if it is there) and from the state. */
 int export_remove(struct exporting *e, const struct lun *l);
+/* The same, and says so once it is done. */
+int export_remove_told(struct exporting *e, const struct lun *l, bool quiet);
 
 /*
  * Who exports this device, by LIO or nvmet, ours or not?  For those who want to

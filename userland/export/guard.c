@@ -3,9 +3,6 @@
  * Nothing is taken away below an export: initiators have been told what the
  * device can do, and would not hear of it.
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "../larder.h"
 #include "exporting.h"
 #include "guard.h"
@@ -39,12 +36,8 @@ static int remove_ours(const char *device, bool quiet)
 	code = exporting_begin(&e, false);
 	if (code)
 		return code;
-	while (!code && find_lun(&e, number, &l)) {
-		code = export_remove(&e, &l);
-		if (!code && !quiet)
-			printf("%s: not exported any more by %s %s\n", device, l.fabric->name,
-			       l.wwn);
-	}
+	while (!code && find_lun(&e, number, &l))
+		code = export_remove_told(&e, &l, quiet);
 	exporting_end(&e);
 	return code;
 }

@@ -62,15 +62,6 @@ static bool is_meant(const struct unexport *u, const struct exporting *e, const 
 	return u->all || !strcmp(l->wwn, u->what) || (b && is_device(u, b));
 }
 
-static void tell(const struct unexport *u, const struct exporting *e, const struct lun *l)
-{
-	const struct backstore *b = state_backstore(&e->state, l->backstore);
-
-	if (!u->quiet && !u->dry_run)
-		printf("%s: not exported any more by %s %s\n", b ? b->device : l->backstore,
-		       l->fabric->name, l->wwn);
-}
-
 static void look_for_others(void *context, const struct seen_lun *l)
 {
 	const char *what = context;
@@ -90,13 +81,10 @@ static int unexport(const struct unexport *u, struct exporting *e)
 	size_t i;
 
 	for (i = e->state.luns; i-- > 0;) {
-		const struct lun l = e->state.lun[i];
-
-		if (!is_meant(u, e, &l))
+		if (!is_meant(u, e, &e->state.lun[i]))
 			continue;
 		any = true;
-		tell(u, e, &l);
-		code = export_remove(e, &l);
+		code = export_remove_told(e, &e->state.lun[i], u->quiet);
 		if (code)
 			failed = code;
 	}
