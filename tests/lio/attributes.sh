@@ -2,7 +2,7 @@
 # What an initiator is told about the LUN is true: asked by configfs, and again by SCSI.
 # shellcheck shell=bash disable=SC2154,SC2034  # what lib.sh sets and uses
 
-queue() { cat "/sys/block/$(basename "$(readlink -f "$exported")")/queue/$1"; }
+queue() { cat "/sys/dev/block/$(lsblk -dno MAJ:MIN "$exported" | xargs)/queue/$1"; }
 
 # vpd PAGE WHAT: the number behind "WHAT" of a VPD page; WHAT is a pattern.
 vpd() {
@@ -19,7 +19,8 @@ check_attributes() {
 	check "emulate_tpu" $discards "$(attribute emulate_tpu)"
 	check "emulate_tpws" $discards "$(attribute emulate_tpws)"
 	check "unmap_zeroes_data" 0 "$(attribute unmap_zeroes_data)"
-	check "emulate_write_cache" $cached "$(attribute emulate_write_cache)"
+	# LIO asks the device, and has it not as an attribute: see "write cache enabled" below.
+	check "emulate_write_cache" 0 "$(attribute emulate_write_cache)"
 	check "is_nonrot" $((1 - $(queue rotational))) "$(attribute is_nonrot)"
 	check "block size" "$(queue logical_block_size)" "$(attribute block_size)"
 	[[ ! -e $(backstore)/attrib/emulate_pr ]] || check "emulate_pr" 1 "$(attribute emulate_pr)"

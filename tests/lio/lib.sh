@@ -232,6 +232,9 @@ begin_lio_suite() {
 	ln -sfn "$TOOL" "$work/bin/larder"
 	PATH=$work/bin:$PATH
 	begin_suite
+	# `larder detach` runs LVM in an environment of its own, where LVM_SYSTEM_DIR is not. With the system's settings
+	# it would wait for ever for udevd, which does not run here.
+	cp "$work/etc/lvm.conf" /etc/lvm/lvm.conf
 	modprobe -a configfs sg sd_mod
 	set_up_iscsid
 }

@@ -11,7 +11,7 @@ removers=(rmdir unlink unlinkat write)
 # long as there are fewer.
 hurt() {
 	code=0
-	timeout 100 strace -f -qq -o "$work/trace" -e "trace=$1" -e "inject=$1:$3:when=$2" "${@:4}" >"$work/out" 2>&1 || code=$?
+	timeout 100 strace -f -q -o "$work/trace" -e "trace=$1" -e "inject=$1:$3:when=$2" "${@:4}" >"$work/out" 2>&1 || code=$?
 	grep -qE 'INJECTED|killed by SIGKILL' "$work/trace"
 }
 
