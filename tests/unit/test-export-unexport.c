@@ -131,9 +131,34 @@ static void test_told_when_done(void)
 	CHECK_SAY(n > 20 && n < CHANGES_MAX, "%u changes", n);
 }
 
+/* One cannot be removed, the next can: the records of both are what is so. */
+static void test_goes_on(void)
+{
+	unsigned int n;
+
+	for (n = 1; n < CHANGES_MAX; n++) {
+		host_begin();
+		CHECK(!do_export(WORDS("/dev/vg/data", "fabric=loopback")));
+		CHECK(!do_export(WORDS("/dev/vg/other", "fabric=loopback")));
+		fake_fail_at(n);
+		if (!unexport(WORDS("--all"))) {
+			CHECK(fake_changes() < n);
+			host_end();
+			break;
+		}
+		CHECK_SAY(recorded_luns() == 1, "change %u: %s", n, words_said());
+		fake_fail_at(0);
+		CHECK_SAY(!unexport(WORDS("--all")), "change %u: %s", n, words_said());
+		CHECK_EQUAL(recorded_luns(), 0);
+		host_end();
+	}
+	CHECK_SAY(n > 10 && n < CHANGES_MAX, "%u changes", n);
+}
+
 static const struct unit_test tests[] = {
 	{ "all", test_all },
 	{ "told-when-done", test_told_when_done },
+	{ "goes-on", test_goes_on },
 };
 
 int main(int argc, char **argv)

@@ -70,27 +70,23 @@ static void hand_over(struct exporting *e, const struct target *gone)
 	}
 }
 
-static int remove_target(struct exporting *e, struct target *t)
+static int remove_target(struct exporting *e, const struct target *t)
 {
-	bool nvmet = fabric_is_nvmet(t->fabric);
-	int code = nvmet ? nvmet_remove_target(&e->configfs, e->dry_run, t) :
-			   lio_remove_target(&e->configfs, e->dry_run, t);
-
-	if (code || e->dry_run)
-		return code;
-	if (nvmet)
-		hand_over(e, t);
-	state_remove_target(&e->state, t);
-	return 0;
+	return fabric_is_nvmet(t->fabric) ?
+	       nvmet_remove_target(&e->configfs, e->dry_run, t) :
+	       lio_remove_target(&e->configfs, e->dry_run, t);
 }
 
-static int remove_backstore(struct exporting *e, struct backstore *b)
+static void forget_target(struct exporting *e, struct target *t)
 {
-	int code = b->nvmet ? 0 : lio_remove_backstore(&e->configfs, e->dry_run, b);
+	if (fabric_is_nvmet(t->fabric))
+		hand_over(e, t);
+	state_remove_target(&e->state, t);
+}
 
-	if (!code && !e->dry_run)
-		state_remove_backstore(&e->state, b);
-	return code;
+static int remove_backstore(struct exporting *e, const struct backstore *b)
+{
+	return b->nvmet ? 0 : lio_remove_backstore(&e->configfs, e->dry_run, b);
 }
 
 static int remove_lun(struct exporting *e, const struct target *t, const struct lun *l)
@@ -129,16 +125,23 @@ int export_remove(struct exporting *e, const struct lun *gone)
 	struct target *t = state_target(&e->state, l.fabric, l.wwn);
 	struct backstore *b = state_backstore(&e->state, l.backstore);
 	struct lun *record = state_lun(&e->state, l.fabric, l.wwn, l.lun);
+	bool with_target = t && state_luns_of_target(&e->state, t) <= 1;
+	bool with_backstore = b && state_luns_of_backstore(&e->state, b->name) <= 1;
 	int code = t ? remove_lun(e, t, &l) : 0;
 
 	if (!code)
 		code = remove_group(e, &l);
-	if (!code && t && state_luns_of_target(&e->state, t) <= 1)
+	if (!code && with_target)
 		code = remove_target(e, t);
-	if (!code && b && state_luns_of_backstore(&e->state, b->name) <= 1)
+	if (!code && with_backstore)
 		code = remove_backstore(e, b);
 	if (code || e->dry_run)
 		return code;
+	/* all at once: a LUN without its target is no state that can be read again */
+	if (with_target)
+		forget_target(e, t);
+	if (with_backstore)
+		state_remove_backstore(&e->state, b);
 	if (record)
 		state_remove_lun(&e->state, record);
 	return save(e);
@@ -180,11 +183,15 @@ static int remove_incomplete(struct exporting *e)
 	for (i = e->state.targets; i-- > 0 && !code;)
 		if (e->state.target[i].incomplete) {
 			code = remove_target(e, &e->state.target[i]);
+			if (!code)
+				forget_target(e, &e->state.target[i]);
 			any = true;
 		}
 	for (i = e->state.backstores; i-- > 0 && !code;)
 		if (e->state.backstore[i].incomplete) {
 			code = remove_backstore(e, &e->state.backstore[i]);
+			if (!code)
+				state_remove_backstore(&e->state, &e->state.backstore[i]);
 			any = true;
 		}
 	return code || !any ? code : save(e);
