@@ -121,29 +121,6 @@ static int announce(struct exporting *e, const struct backstore *b, const struct
 	return EXIT_IO;
 }
 
-static int export(struct export_request *r)
-{
-	struct exporting e = { .lock = -1 };
-	struct backstore b;
-	struct target t;
-	struct lun l;
-	int code = exporting_begin(&e, r->dry_run);
-
-	if (code)
-		return code;
-	e.announce = announce;
-	/* with a serial number of one's own, there may be some of an earlier time */
-	e.before_luns = restore_reservations;
-	e.context = r;
-	code = request_records(r, &e, &b, &t, &l);
-	if (!code)
-		code = export_make(&e, &b, &t, &l);
-	names_free(&b.attributes);
-	target_free(&t);
-	exporting_end(&e);
-	return code;
-}
-
 static int run_export(int argc, char **argv)
 {
 	struct export_request r = { .what = NULL };
@@ -153,8 +130,9 @@ static int run_export(int argc, char **argv)
 		code = one_operand("VG/LV or device", &r.what, argc, argv);
 	if (!code)
 		code = request_judge(&r);
+	/* with a serial number of one's own, there may be reservations of an earlier time */
 	if (!code)
-		code = export(&r);
+		code = request_export(&r, restore_reservations, announce);
 	names_free(&r.portals);
 	names_free(&r.acls);
 	names_free(&r.attributes);

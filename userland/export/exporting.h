@@ -16,6 +16,10 @@
 #include "lio.h"
 #include "nvmet.h"
 
+struct exporting;
+typedef int (*announce_fn)(struct exporting *e, const struct backstore *b, const struct target *t,
+			   const struct lun *l);
+
 struct exporting {
 	struct configfs configfs;
 	struct state state;
@@ -26,8 +30,7 @@ struct exporting {
 	 * Of export_make(), when all is made and recorded: says so.  What it returns is
 	 * an exit code; if it is not 0, all is taken away again.  NULL, or the caller's.
 	 */
-	int (*announce)(struct exporting *e, const struct backstore *b, const struct target *t,
-			const struct lun *l);
+	announce_fn announce;
 	void *context;
 };
 

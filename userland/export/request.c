@@ -405,3 +405,25 @@ int request_records(const struct export_request *r, struct exporting *e, struct 
 		code = judge_twice(e, b, t);
 	return code ? code : choose_lun(r, e, b, t, l);
 }
+
+int request_export(struct export_request *r, before_luns_fn before_luns, announce_fn announce)
+{
+	struct exporting e = { .lock = -1 };
+	struct backstore b;
+	struct target t;
+	struct lun l;
+	int code = exporting_begin(&e, r->dry_run);
+
+	if (code)
+		return code;
+	e.before_luns = before_luns;
+	e.announce = announce;
+	e.context = r;
+	code = request_records(r, &e, &b, &t, &l);
+	if (!code)
+		code = export_make(&e, &b, &t, &l);
+	names_free(&b.attributes);
+	target_free(&t);
+	exporting_end(&e);
+	return code;
+}

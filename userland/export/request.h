@@ -24,5 +24,10 @@ int request_judge(struct export_request *r);
  */
 int request_records(const struct export_request *r, struct exporting *e, struct backstore *b,
 		    struct target *t, struct lun *l);
+/*
+ * All of larder export, of a request that has been judged; see exporting.h for
+ * before_luns and announce, whose context is r.
+ */
+int request_export(struct export_request *r, before_luns_fn before_luns, announce_fn announce);
 
 #endif

@@ -230,25 +230,6 @@ static void take_word(struct export_request *r, const char *name, const char *va
 		r->what = name;
 }
 
-static int run(struct export_request *r)
-{
-	struct exporting e;
-	struct backstore b;
-	struct target t;
-	struct lun l;
-	int code = exporting_begin(&e, false);
-
-	if (code)
-		return code;
-	code = request_records(r, &e, &b, &t, &l);
-	if (!code)
-		code = export_make(&e, &b, &t, &l);
-	names_free(&b.attributes);
-	target_free(&t);
-	exporting_end(&e);
-	return code;
-}
-
 int do_export(const char *const *words)
 {
 	struct export_request r = { .what = NULL };
@@ -264,7 +245,7 @@ int do_export(const char *const *words)
 	}
 	code = request_judge(&r);
 	if (!code)
-		code = run(&r);
+		code = request_export(&r, NULL, NULL);
 	names_free(&r.portals);
 	names_free(&r.acls);
 	names_free(&r.attributes);
