@@ -361,6 +361,8 @@ static const struct refused {
 	  EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "attribute=emulate_pr=0"),
 	  EXIT_WRONG_USAGE },
+	{ WORDS("/dev/vg/other", "fabric=loopback", "attribute=pgr_support=0"),
+	  EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "attribute=../enable=0"),
 	  EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "attribute=queue_depth=-1"),
@@ -411,10 +413,41 @@ static void test_stranger_in_target(void)
 
 /* --- what was there before --- */
 
+static void load_records(struct state *saved)
+{
+	CHECK_SAY(!state_load(saved, STATE_RUNNING), "%s", words_said());
+	CHECK(saved->backstores == 1 && saved->targets == 1 && saved->luns == 1);
+}
+
+/* The first export of saved, which is freed, so many times. */
+static void make_again(struct state *saved, const char *what, unsigned int times)
+{
+	struct exporting e;
+
+	CHECK(!exporting_begin(&e, false));
+	while (times--)
+		CHECK_SAY(!export_make(&e, &saved->backstore[0], &saved->target[0],
+				       &saved->lun[0]), "%s: %s", what, words_said());
+	exporting_end(&e);
+	state_free(saved);
+	CHECK_EQUAL(recorded_luns(), 1);
+}
+
+/* Nothing that contains this is left. */
+static void unexport_and_check(const char *part, const char *what)
+{
+	char *left;
+
+	CHECK_SAY(!do_unexport(NULL), "%s: %s", what, words_said());
+	left = fake_text();
+	CHECK_SAY(!strstr(left, part) || !*left, "%s left %s", what, left);
+	free(left);
+	host_end();
+}
+
 /* The records are gone, the objects are there: somebody else has restored them. */
 static void test_adopts(void)
 {
-	struct exporting e;
 	struct state saved;
 	char *before;
 	size_t i;
@@ -423,54 +456,31 @@ static void test_adopts(void)
 		host_begin();
 		CHECK(!do_export(kinds[i].words));
 		before = fake_text();
-		CHECK(!state_load(&saved, STATE_RUNNING));
+		load_records(&saved);
 		unlink(STATE_RUNNING);
 		CHECK(do_export(kinds[i].words));	/* for a stranger, it is in use */
-		CHECK(!exporting_begin(&e, false));
-		CHECK_SAY(!export_make(&e, &saved.backstore[0], &saved.target[0], &saved.lun[0]),
-			  "%s: %s", kinds[i].words[1], words_said());
-		exporting_end(&e);
-		state_free(&saved);
-		CHECK_EQUAL(recorded_luns(), 1);
+		make_again(&saved, kinds[i].words[1], 1);
 		check_text(before, kinds[i].words[1], 0);
-		CHECK(!do_unexport(NULL));
-		before = fake_text();
 		/* what others made with us has become ours, but for nvmet's ports and hosts */
-		CHECK_SAY(!strstr(before, "target/"), "%s left", before);
-		free(before);
-		host_end();
+		unexport_and_check("target/", kinds[i].words[1]);
 	}
 }
 
 /* Nothing in configfs, records elsewhere: all is made as it was, and can be asked for again. */
 static void test_restores(void)
 {
-	struct exporting e;
 	struct state saved;
-	char *before;
 	size_t i;
 
 	for (i = 0; i < NR_KINDS; i++) {
 		host_begin();
 		CHECK(!do_export(kinds[i].words));
-		before = fake_text();
-		CHECK(!state_load(&saved, STATE_RUNNING));
+		load_records(&saved);
 		host_restart();
-		CHECK(!exporting_begin(&e, false));
-		CHECK_SAY(!export_make(&e, &saved.backstore[0], &saved.target[0], &saved.lun[0]),
-			  "%s: %s", kinds[i].words[1], words_said());
-		CHECK(!export_make(&e, &saved.backstore[0], &saved.target[0], &saved.lun[0]));
-		exporting_end(&e);
-		state_free(&saved);
+		make_again(&saved, kinds[i].words[1], 2);
 		/* links have names that say nothing */
 		CHECK_SAY(fake_has(kinds[i].there), "%s", kinds[i].words[1]);
-		CHECK_EQUAL(recorded_luns(), 1);
-		free(before);
-		CHECK(!do_unexport(NULL));
-		before = fake_text();
-		CHECK_SAY(!*before, "%s", before);
-		free(before);
-		host_end();
+		unexport_and_check("", kinds[i].words[1]);
 	}
 }
 
