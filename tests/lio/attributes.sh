@@ -4,11 +4,13 @@
 
 queue() { cat "/sys/dev/block/$(lsblk -dno MAJ:MIN "$exported" | xargs)/queue/$1"; }
 
-# vpd PAGE WHAT: the number behind "WHAT" of a VPD page; WHAT is a pattern.
+# vpd PAGE WHAT: the number behind "WHAT", or "(WHAT)", of a VPD page.
 vpd() {
-	local found
-	found=$(sg_vpd -p "$1" "$lun" | sed -nE "s/.*$2[:=] *([0-9a-fx]+).*/\1/p" | head -n 1)
-	[[ $found ]] || fail "page $1 has no '$2': $(sg_vpd -p "$1" "$lun")"
+	local text found
+	text=$(sg_vpd -p "$1" "$lun")
+	echo "$text" >&2
+	found=$(sed -nE "s/.*\b$2\)?[:=] *([0-9a-fx]+).*/\1/p" <<<"$text" | head -n 1)
+	[[ $found ]] || fail "page $1 has no '$2'"
 	echo "$((found))"
 }
 
@@ -27,9 +29,9 @@ check_attributes() {
 	check_that "queue depth" "$(attribute queue_depth) <= $(attribute hw_queue_depth)"
 	check "size" "$(sectors_of "$exported")" "$(sectors_of "$lun")"
 	# SBC-3, as an initiator asks.
-	check "UNMAP" $discards "$(vpd lbpv 'LBPU\)')"
-	check "WRITE SAME that unmaps" $discards "$(vpd lbpv 'LBPWS\)')"
-	check "unmapped blocks read as zeros" 0 "$(vpd lbpv 'LBPRZ\)')"
+	check "UNMAP" $discards "$(vpd lbpv LBPU)"
+	check "WRITE SAME that unmaps" $discards "$(vpd lbpv LBPWS)"
+	check "unmapped blocks read as zeros" 0 "$(vpd lbpv LBPRZ)"
 	check "write cache enabled" $cached "$(grep -c 'write back' "/sys/block/${lun##*/}"/device/scsi_disk/*/cache_type)"
 	[[ $discards == 0 ]] || check "granularity of UNMAP" "$(queue discard_granularity)" \
 		$(($(vpd bl 'Optimal unmap granularity') * $(queue logical_block_size)))
