@@ -21,6 +21,8 @@ plant=$2
 . /repo/tests/demo/parts/power-cut.sh
 # shellcheck source=parts/removal.sh
 . /repo/tests/demo/parts/removal.sh
+# shellcheck source=parts/lun.sh
+. /repo/tests/demo/parts/lun.sh
 
 act 1 "Simulated disks with volatile write caches: a slow HDD and a small SSD"
 make_disks
@@ -36,3 +38,9 @@ check_what_was_promised
 act 5 "The cache is removed; the HDD alone must have everything"
 remove_cache
 check_origin_alone
+act 6 "A cache again, exported over iSCSI: the disk of another host"
+export_cache
+log_in
+use_lun
+unexport_cache
+check_what_initiator_wrote

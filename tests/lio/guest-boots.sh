@@ -43,7 +43,8 @@ login() {
 show_why() {
 	systemctl --no-pager status 'larder-export*' 2>&1 | sed 's/^/#   /'
 	journalctl --no-pager -b -u 'larder-export*' 2>&1 | tail -n 30 | sed 's/^/#   /'
-	larder exports 2>&1 | sed 's/^/#   /'
+	{ larder exports; lvs -a; dmsetup table; systemctl --no-pager list-jobs; } 2>&1 | sed 's/^/#   /'
+	journalctl --no-pager -b -p notice 2>&1 | grep -vE 'audit|kernel: (ACPI|pci)' | tail -n 30 | sed 's/^/#   /'
 }
 
 make_exports() {

@@ -26,17 +26,17 @@ remove_cache() {
 
 check_origin_alone() {
 	check_file_system /dev/hdd -fn
-	[[ $plant != tree ]] || plant_in_tree
+	[[ $plant != tree ]] || plant_in_tree /dev/hdd
 	bounded 60 mount -o ro,noload /dev/hdd /mnt/cached
 	check_tree /mnt/cached "from the HDD alone"
 	check_promises /mnt/cached "from the HDD alone" '?immutable=1'
 	bounded 60 umount /mnt/cached
 }
 
-# Changes one byte of one file on the HDD, the way a lost write would.
+# plant_in_tree DEVICE: changes one byte of one file there, the way a lost write would.
 plant_in_tree() {
 	local file
-	bounded 60 mount /dev/hdd /mnt/cached
+	bounded 60 mount "$1" /mnt/cached
 	file=$(awk 'NR == 500 { print $2 }' "$tree_checksums")
 	printf '\x55' | dd of="/mnt/cached/tree/$file" bs=1 seek=0 conv=notrunc 2>/dev/null
 	bounded 60 umount /mnt/cached
