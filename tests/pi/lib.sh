@@ -228,10 +228,11 @@ damage() {
 		;;
 	/dev/pi-*) echo "${disk#/dev/} $2" >/sys/module/pi_disk/parameters/damage ;;
 	/dev/nvme*)
-		# Of our own making: no checks, a tuple that fits nothing
+		# Of our own making: no checks, a tuple that fits nothing. --force: while it is in use
 		printf '\0\0\0\0\0\0\0\0' >"$work/tuple"
 		nvme write "$disk" --start-block=$lba --block-count=0 --data-size="$interval" \
-			--data="$work/noise" --metadata="$work/tuple" --metadata-size=8 --prinfo=0
+			--data="$work/noise" --metadata="$work/tuple" --metadata-size=8 \
+			--prinfo=0 --force
 		;;
 	esac
 }
