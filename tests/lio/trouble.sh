@@ -69,6 +69,7 @@ test_grows_nvme() {
 	local before
 	make_cached_lv
 	export_it --fabric nvme-tcp --portal 127.0.0.1 --any-initiator
+	l larder save
 	modprobe nvme-tcp
 	l nvme connect -t tcp -a 127.0.0.1 -s 4420 -n "$(basename "$(compgen -G "$nvmet/subsystems/*")")"
 	find_nvme
