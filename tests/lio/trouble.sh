@@ -125,7 +125,9 @@ test_unexport_at_work() {
 	"$BIN/io-load" "$lun" rw=write bs=16384 qd=16 n=0 t=60 seed=3 >"$work/load" 2>&1 &
 	worker=$!
 	sleep 3
-	l larder unexport vg/data
+	refused "" larder unexport vg/data
+	grep -q "$initiator is logged in" "$work/out" || fail "does not say who is there: $(<"$work/out")"
+	l larder unexport --drain vg/data
 	is_unexported "at work"
 	wait_until 60 is_over $worker || fail "the load hangs"
 	timeout 60 iscsiadm -m node -u || true

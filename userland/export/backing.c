@@ -110,6 +110,23 @@ bool backing_peek(dev_t number, struct backing *b)
 	return b->bytes;
 }
 
+/* Field by field, see Documentation/admin-guide/iostats.rst of the kernel; flushes since 5.5. */
+bool backing_load(dev_t number, struct backing_load *load)
+{
+	unsigned long long reads, writes, now, discards = 0, flushes = 0;
+	char text[512];
+
+	memset(load, 0, sizeof(*load));
+	if (!read_sysfs(number, "stat", text, sizeof(text)) ||
+	    sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %llu %*u %*u %llu %*u %*u %*u %llu",
+		   &reads, &writes, &now, &discards, &flushes) < 3)
+		return false;
+	load->under_way = now;
+	load->completed = reads + writes + discards + flushes;
+	load->suspended = read_sysfs(number, "dm/suspended", text, sizeof(text)) && *text == '1';
+	return true;
+}
+
 /* A link to this device in a directory of stable names. */
 static bool find_link(const char *directory, dev_t number, char device[DEVICE_MAX])
 {

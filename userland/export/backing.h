@@ -34,6 +34,12 @@ bool backing_name_valid(const char *device);
 bool backing_number(const char *device, dev_t *number);
 /* What sysfs says of it, without a name. */
 bool backing_peek(dev_t number, struct backing *b);
+/* What is under way there.  false: the kernel does not say (and it is nothing, then). */
+struct backing_load {
+	uint64_t under_way, completed;	/* commands; completed since it is there */
+	bool suspended;
+};
+bool backing_load(dev_t number, struct backing_load *load);
 /*
  * May it be exported?  Not if it is mounted, a swap area, below another device
  * (an origin or cachevol of a cache, a PV, a part of an array), or held by

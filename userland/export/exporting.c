@@ -147,21 +147,6 @@ int export_remove(struct exporting *e, const struct lun *gone)
 	return save(e);
 }
 
-int export_remove_told(struct exporting *e, const struct lun *l, bool quiet)
-{
-	const struct backstore *b = state_backstore(&e->state, l->backstore);
-	const struct lun gone = *l;
-	char device[DEVICE_MAX];
-	int code;
-
-	snprintf(device, sizeof(device), "%s", b ? b->device : l->backstore);
-	code = export_remove(e, &gone);
-	if (!code && !quiet && !e->dry_run)
-		printf("%s: not exported any more by %s %s\n", device, gone.fabric->name,
-		       gone.wwn);
-	return code;
-}
-
 /* --- beginning and end --- */
 
 /* Of somebody who was killed in the middle. */
@@ -175,7 +160,7 @@ static int remove_incomplete(struct exporting *e)
 		if (e->state.lun[i].incomplete) {
 			const struct lun *l = &e->state.lun[i];
 
-			complain("an export was interrupted (%s %s), what there is of it is removed",
+			complain("export or unexport was interrupted (%s %s), what there is of it is removed",
 				 l->fabric->name, l->wwn);
 			code = export_remove(e, l);
 			any = true;

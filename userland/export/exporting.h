@@ -51,8 +51,18 @@ int export_make(struct exporting *e, const struct backstore *b, const struct tar
 		const struct lun *l);
 /* Removes it from configfs (if it is there) and from the state. */
 int export_remove(struct exporting *e, const struct lun *l);
-/* The same, and says so once it is done. */
-int export_remove_told(struct exporting *e, const struct lun *l, bool quiet);
+/*
+ * All LUNs of these, from the last, each told once it is gone.  Initiators that are
+ * logged in are a reason to refuse, with nothing done; but with drain, new commands
+ * are stopped first, and when those under way are not over in time, all is as it
+ * was.  Later failures are told, and the first one's code returned.
+ */
+#define DRAIN_SECONDS	30
+struct removal {
+	bool drain, quiet;
+	unsigned int seconds;
+};
+int export_remove_all(struct exporting *e, const struct state *these, const struct removal *how);
 
 /*
  * Who exports this device, by LIO or nvmet, ours or not?  For those who want to

@@ -3,31 +3,33 @@
  * Nothing is taken away below an export: initiators have been told what the
  * device can do, and would not hear of it.
  */
+#include <string.h>
+
 #include "../larder.h"
 #include "exporting.h"
 #include "guard.h"
 
-/* One LUN of ours on that device; false: there is none (any more). */
-static bool find_lun(const struct exporting *e, dev_t wanted, struct lun *l)
+/* Our LUNs on that device. */
+static void find_luns(const struct exporting *e, dev_t wanted, struct state *these)
 {
 	const struct backstore *b;
 	dev_t number;
 	size_t i;
 
+	memset(these, 0, sizeof(*these));
 	for (i = 0; i < e->state.luns; i++) {
-		*l = e->state.lun[i];
-		b = state_backstore(&e->state, l->backstore);
+		b = state_backstore(&e->state, e->state.lun[i].backstore);
 		if (b && backing_number(b->device, &number) && number == wanted)
-			return true;
+			state_add_lun(these, &e->state.lun[i]);
 	}
-	return false;
 }
 
-/* Each ends its sessions before it goes, and commands that are under way are completed. */
+/* Commands that are under way are completed, then sessions end. */
 static int remove_ours(const char *device, bool quiet)
 {
+	const struct removal how = { .drain = true, .quiet = quiet, .seconds = DRAIN_SECONDS };
 	struct exporting e = { .lock = -1 };
-	struct lun l;
+	struct state these;
 	dev_t number;
 	int code;
 
@@ -36,8 +38,9 @@ static int remove_ours(const char *device, bool quiet)
 	code = exporting_begin(&e, false);
 	if (code)
 		return code;
-	while (!code && find_lun(&e, number, &l))
-		code = export_remove_told(&e, &l, quiet);
+	find_luns(&e, number, &these);
+	code = export_remove_all(&e, &these, &how);
+	state_free(&these);
 	exporting_end(&e);
 	return code;
 }
@@ -51,7 +54,8 @@ int guard_exported(const char *device, bool unexport, bool quiet)
 		return 0;
 	if (!unexport) {
 		complain("%s is exported: %s. Initiators would not hear of the change: take that "
-			 "away first, or give --unexport, which ends their sessions", device, who);
+			 "away first, or give --unexport, which lets them finish and ends their sessions",
+			 device, who);
 		return EXIT_NOT_OURS;
 	}
 	code = remove_ours(device, quiet);

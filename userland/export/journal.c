@@ -20,13 +20,14 @@
 enum undo {
 	UNDO_REMOVE,
 	UNDO_UNLINK,
+	UNDO_LINK,
 	UNDO_WRITE,
 };
 
 struct journal_step {
 	enum undo undo;
 	char *path;
-	char *back;	/* UNDO_WRITE: what is written, if it is not "" */
+	char *back;	/* UNDO_LINK: where to; UNDO_WRITE: what is written, if it is not "" */
 };
 
 /* --- signals --- */
@@ -236,6 +237,27 @@ int journal_link(struct journal *j, const char *to, const char *path)
 	return failed(j, "link", path, to, -rc);
 }
 
+int journal_unlink(struct journal *j, const char *path)
+{
+	char to[CONFIGFS_PATH_MAX];
+	int rc;
+
+	if (!may_step(j))
+		return j->code;
+	rc = configfs_read_link(j->configfs, path, to, sizeof(to));
+	if (rc)
+		return failed(j, "read the link", path, NULL, -rc);
+	if (!note_step(j, UNDO_LINK, path, to))
+		return j->code;
+	if (j->dry_run)
+		printf("rm " ROOT "%s\n", path);
+	rc = j->dry_run ? 0 : configfs_unlink(j->configfs, path);
+	if (!rc)
+		return 0;
+	forget_step(j);
+	return failed(j, "remove", path, NULL, -rc);
+}
+
 static int write_value(struct journal *j, const char *path, const char *value, const char *shown)
 {
 	int rc;
@@ -307,13 +329,17 @@ static void undo(struct journal *j, const struct journal_step *step)
 	case UNDO_UNLINK:
 		rc = configfs_unlink(j->configfs, step->path);
 		break;
+	case UNDO_LINK:
+		rc = configfs_link(j->configfs, step->back, step->path);
+		break;
 	case UNDO_WRITE:
 		/* an attribute that was empty takes no empty value */
 		rc = *step->back ? configfs_write(j->configfs, step->path, step->back) : 0;
 		break;
 	}
 	if (rc && rc != -ENOENT)
-		tell(step->undo == UNDO_WRITE ? "write back" : "take away again", step->path, NULL,
+		tell(step->undo == UNDO_WRITE ? "write back" :
+		     step->undo == UNDO_LINK ? "make again" : "take away again", step->path, NULL,
 		     -rc);
 }
 

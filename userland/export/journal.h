@@ -32,6 +32,8 @@ void journal_begin(struct journal *j, struct configfs *c, bool dry_run);
 int journal_make(struct journal *j, const char *path);
 int journal_need(struct journal *j, const char *path);
 int journal_link(struct journal *j, const char *to, const char *path);
+/* A link that is there. */
+int journal_unlink(struct journal *j, const char *path);
 /* Of an object that this journal has made: undone with it. */
 int journal_write(struct journal *j, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -2,6 +2,7 @@
 /*
  * What LIO has, whoever made it.
  */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,27 +169,46 @@ static bool take_backstore(struct configfs *c, struct seen_lun *l, const char *l
 }
 
 /* Those that the fabric tells of: iSCSI's. */
-static unsigned int count_sessions(struct configfs *c, const char *tpg)
+static void list_sessions(struct configfs *c, const char *tpg, struct names *initiators)
 {
-	char path[CONFIGFS_PATH_MAX], text[CONFIGFS_VALUE_MAX];
+	char path[CONFIGFS_PATH_MAX], text[CONFIGFS_VALUE_MAX], *at = text, *line;
 	struct names acls;
-	unsigned int nr = 0;
-	const char *at;
 	size_t i;
 
+	memset(initiators, 0, sizeof(*initiators));
 	configfs_path(path, "%s/dynamic_sessions", tpg);
 	configfs_text(c, path, text, sizeof(text));
-	for (at = text; *at; at += strcspn(at, "\n"), at += *at == '\n')
-		nr += *at != '\n';
+	while ((line = strsep(&at, "\n")))
+		if (*line)
+			names_add(initiators, line);
 	configfs_path(path, "%s/acls", tpg);
 	configfs_list(c, path, &acls);
 	for (i = 0; i < acls.nr; i++) {
 		configfs_path(path, "%s/acls/%s/info", tpg, acls.name[i]);
 		configfs_text(c, path, text, sizeof(text));
-		nr += !strncmp(text, "InitiatorName: ", 15);
+		if (!strncmp(text, "InitiatorName: ", 15))
+			names_add(initiators, acls.name[i]);
 	}
 	names_free(&acls);
-	return nr;
+}
+
+void lio_sessions(struct configfs *c, const struct target *t, struct names *initiators)
+{
+	char tpg[CONFIGFS_PATH_MAX];
+
+	configfs_path(tpg, "target/%s/%s/" TPG, t->fabric->tree, t->wwn);
+	list_sessions(c, tpg, initiators);
+}
+
+static unsigned int count_sessions(struct configfs *c, const char *tpg)
+{
+	struct names initiators;
+	size_t nr;
+
+	list_sessions(c, tpg, &initiators);
+	nr = initiators.nr;
+	names_free(&initiators);
+	return (unsigned int)nr;
 }
 
 struct visitor {

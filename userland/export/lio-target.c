@@ -314,27 +314,96 @@ static bool find_stranger(struct configfs *c, const char *tpg, const char *direc
 	return found;
 }
 
+/* The first thing in a target that would be left without these LUNs and all that is recorded. */
+static bool find_rest(struct configfs *c, const struct target *t, const char *tpg,
+		      const struct names *luns, char rest[CONFIGFS_PATH_MAX])
+{
+	return find_stranger(c, tpg, "lun", luns, rest) ||
+	       find_stranger(c, tpg, "np", &t->portals, rest) ||
+	       find_stranger(c, tpg, "acls", &t->acls, rest);
+}
+
 /* Something of others is in it: then it is theirs from now on. */
 static bool has_strangers(struct configfs *c, const struct target *t, const char *tpg)
 {
 	char stranger[CONFIGFS_PATH_MAX];
 	static const struct names none;
 
-	if (!find_stranger(c, tpg, "lun", &none, stranger) &&
-	    !find_stranger(c, tpg, "np", &t->portals, stranger) &&
-	    !find_stranger(c, tpg, "acls", &t->acls, stranger))
+	if (!find_rest(c, t, tpg, &none, stranger))
 		return false;
 	complain("%s is not larder's: the target %s stays", stranger, t->wwn);
 	return true;
 }
 
+/* This LUN, from all initiators that are named; without their links it is no LUN of theirs. */
+static void unmap_lun(struct journal *j, const struct target *t, const char *tpg, const char *lun)
+{
+	char directory[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX];
+	struct names names;
+	size_t i, k;
+
+	for (i = 0; i < t->acls.nr; i++) {
+		configfs_path(directory, "%s/acls/%s/%s", tpg, t->acls.name[i], lun);
+		configfs_list(j->configfs, directory, &names);
+		for (k = 0; k < names.nr; k++) {
+			configfs_path(path, "%s/%s", directory, names.name[k]);
+			if (configfs_kind(j->configfs, path) == CONFIGFS_LINK)
+				journal_unlink(j, path);
+		}
+		names_free(&names);
+	}
+}
+
+/* The kernel forgets persistent reservations with a mapping, and does not bring them back with it. */
+static bool has_registrations(struct configfs *c, const char *tpg, const char *lun)
+{
+	char directory[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX], to[CONFIGFS_PATH_MAX];
+	char text[CONFIGFS_VALUE_MAX] = "None";
+	struct names names;
+	size_t i;
+
+	configfs_path(directory, "%s/lun/%s", tpg, lun);
+	configfs_list(c, directory, &names);
+	for (i = 0; i < names.nr; i++) {
+		configfs_path(path, "%s/%s", directory, names.name[i]);
+		if (configfs_kind(c, path) != CONFIGFS_LINK ||
+		    configfs_read_link(c, path, to, sizeof(to)))
+			continue;
+		configfs_path(path, "%s/pr/res_pr_registered_i_pts", to);
+		/* more than a page of them cannot be read */
+		if (configfs_read(c, path, text, sizeof(text)))
+			*text = '\0';
+	}
+	names_free(&names);
+	return !strstr(text, "None");
+}
+
+int lio_stop(struct journal *j, const struct target *t, const struct names *luns)
+{
+	char tpg[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX], rest[CONFIGFS_PATH_MAX];
+	size_t i;
+
+	target_path(t->fabric, t->wwn, tpg);
+	configfs_path(path, "%s/enable", tpg);
+	if (t->fabric->enable && configfs_kind(j->configfs, path) == CONFIGFS_ATTRIBUTE &&
+	    !find_rest(j->configfs, t, tpg, luns, rest))
+		return journal_change(j, path, "0", NULL);
+	for (i = 0; i < luns->nr; i++)
+		if (!has_registrations(j->configfs, tpg, luns->name[i]))
+			unmap_lun(j, t, tpg, luns->name[i]);
+	return j->code;
+}
+
 static int disable(struct configfs *c, bool dry_run, const struct target *t, const char *tpg)
 {
-	char path[CONFIGFS_PATH_MAX];
+	char path[CONFIGFS_PATH_MAX], is[16];
 	struct journal j = { .configfs = c, .dry_run = dry_run };
 
 	configfs_path(path, "%s/enable", tpg);
-	if (t->fabric->enable && configfs_kind(c, path) == CONFIGFS_ATTRIBUTE)
+	configfs_text(c, path, is, sizeof(is));
+	/* who disables it twice is told of an error by some fabrics */
+	if (t->fabric->enable && strcmp(is, "0") &&
+	    configfs_kind(c, path) == CONFIGFS_ATTRIBUTE)
 		journal_write(&j, path, "0");
 	return j.code;
 }

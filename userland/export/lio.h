@@ -59,6 +59,13 @@ int lio_judge_attribute(const char *key_value);
  */
 int lio_make_lun(struct journal *j, const struct state *s, const struct target *t,
 		 const struct lun *l, const char *backstore_path);
+/*
+ * No new commands for these LUNs of a target ("lun_0"), though all of it is still
+ * there: a target of which nothing would be left is disabled, which ends its
+ * sessions; else initiators see these no more, unless they have registered keys
+ * for reservations, which would be lost.
+ */
+int lio_stop(struct journal *j, const struct target *t, const struct names *luns);
 /* The LUN alone; the target with all that is recorded of it, after its last LUN. */
 int lio_remove_lun(struct configfs *c, bool dry_run, const struct target *t, const struct lun *l);
 int lio_remove_target(struct configfs *c, bool dry_run, const struct target *t);
@@ -82,5 +89,7 @@ struct seen_lun {
 
 void lio_luns_visit(struct configfs *c, void (*visit)(void *context, const struct seen_lun *l),
 		    void *context);
+/* Initiators that are logged in at this target, where the fabric says so: iSCSI's. */
+void lio_sessions(struct configfs *c, const struct target *t, struct names *initiators);
 
 #endif

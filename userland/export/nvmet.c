@@ -264,6 +264,28 @@ bool nvmet_lun_exists(struct configfs *c, const struct lun *l)
 
 /* --- removal --- */
 
+int nvmet_stop(struct journal *j, const struct target *t, const struct names *namespaces)
+{
+	char path[CONFIGFS_PATH_MAX];
+	struct names there, ports;
+	bool all = true;
+	size_t i;
+
+	configfs_path(path, "nvmet/subsystems/%s/namespaces", t->wwn);
+	configfs_list(j->configfs, path, &there);
+	for (i = 0; i < there.nr; i++)
+		all &= names_have(namespaces, there.name[i]);
+	names_free(&there);
+	configfs_list(j->configfs, "nvmet/ports", &ports);
+	for (i = 0; i < ports.nr && all; i++) {
+		configfs_path(path, "nvmet/ports/%s/subsystems/%s", ports.name[i], t->wwn);
+		if (configfs_kind(j->configfs, path) == CONFIGFS_LINK)
+			journal_unlink(j, path);
+	}
+	names_free(&ports);
+	return j->code;
+}
+
 int nvmet_remove_lun(struct configfs *c, bool dry_run, const struct target *t, const struct lun *l)
 {
 	struct journal j = { .configfs = c, .dry_run = dry_run };

@@ -15,6 +15,8 @@
 void nvmet_plan(struct configfs *c, const struct state *s, struct target *t);
 int nvmet_make_lun(struct journal *j, struct target *t, const struct lun *l,
 		   const struct backstore *b);
+/* As lio_stop(); of a subsystem that stays, a namespace cannot be stopped before it is disabled. */
+int nvmet_stop(struct journal *j, const struct target *t, const struct names *namespaces);
 int nvmet_remove_lun(struct configfs *c, bool dry_run, const struct target *t,
 		     const struct lun *l);
 int nvmet_remove_target(struct configfs *c, bool dry_run, const struct target *t);

@@ -2,6 +2,7 @@
 /*
  * larder unexport: takes away what larder export has made, and nothing else.
  */
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,23 +11,30 @@
 #include "../options.h"
 #include "exporting.h"
 
+#define TIMEOUT_MAX 3600u
+
 static const char help[] =
-	"usage: larder unexport [--fabric FABRIC] [--lun N] VG/LV | DEVICE | TARGET\n"
-	"       larder unexport --all\n"
+	"usage: larder unexport [--fabric FABRIC] [--lun N] [--drain [--timeout N]]\n"
+	"                       VG/LV | DEVICE | TARGET\n"
+	"       larder unexport --all [--drain [--timeout N]]\n"
 	"\n"
-	"Takes exports away: of a device, or of a target by its name. Sessions to a target of which\n"
-	"nothing is left end. What others have made stays as it is: larder exports shows it.\n"
+	"Takes exports away: of a device, or of a target by its name. As long as initiators are logged\n"
+	"in, where the fabric tells (iSCSI, iSER), that is refused, unless --drain is given. What others\n"
+	"have made stays as it is: larder exports shows it.\n"
 	"\n";
 
 static const char after_options[] =
 	"\n"
 	"It can be repeated: what is gone already is no error, as long as larder has made it.\n"
-	"Exit code: 0 done, 1 the kernel refused, 64 wrong usage, 66 larder does not export that,\n"
-	"77 no permission.\n";
+	"Exit code: 0 done, 1 the kernel refused, 64 wrong usage, 65 initiators are logged in, 66 larder\n"
+	"does not export that, 75 commands are under way and do not end: nothing is taken away, 77 no\n"
+	"permission.\n";
 
 struct unexport {
 	const char *what, *fabric, *lun;
-	bool all, dry_run, quiet;
+	bool all, drain, dry_run, quiet;
+	const char *timeout;
+	unsigned int seconds;
 };
 
 #define AT(member) offsetof(struct unexport, member)
@@ -34,6 +42,11 @@ static const struct tool_option options[] = {
 	{ "all", 0, NULL, take_flag, AT(all), "everything that larder has exported" },
 	{ "fabric", 0, "FABRIC", take_text, AT(fabric), "only on this one" },
 	{ "lun", 0, "N", take_text, AT(lun), "only with this number" },
+	{ "drain", 0, NULL, take_flag, AT(drain),
+	  "although initiators are logged in: turn new commands away, wait for those under way, "
+	  "then end the sessions" },
+	{ "timeout", 0, "N", take_text, AT(timeout),
+	  "wait N seconds at most (default: 30); after that all is as it was" },
 	{ "dry-run", 0, NULL, take_flag, AT(dry_run), "print what would be done, do nothing" },
 	{ "quiet", 'q', NULL, take_flag, AT(quiet), "print nothing but errors" },
 	{ NULL, 0, NULL, NULL, 0, NULL },
@@ -73,23 +86,21 @@ static void look_for_others(void *context, const struct seen_lun *l)
 			 l->wwn, l->lun, l->device);
 }
 
-/* From the last, so that nothing that is still to be looked at moves. */
 static int unexport(const struct unexport *u, struct exporting *e)
 {
-	int code = 0, failed = 0;
-	bool any = u->all;
+	const struct removal how = { .drain = u->drain, .quiet = u->quiet, .seconds = u->seconds };
+	struct state these = { .luns = 0 };
+	int code;
 	size_t i;
 
-	for (i = e->state.luns; i-- > 0;) {
-		if (!is_meant(u, e, &e->state.lun[i]))
-			continue;
-		any = true;
-		code = export_remove_told(e, &e->state.lun[i], u->quiet);
-		if (code)
-			failed = code;
+	for (i = 0; i < e->state.luns; i++)
+		if (is_meant(u, e, &e->state.lun[i]))
+			state_add_lun(&these, &e->state.lun[i]);
+	if (these.luns || u->all) {
+		code = export_remove_all(e, &these, &how);
+		state_free(&these);
+		return code;
 	}
-	if (any)
-		return failed;
 	complain("larder does not export %s%s%s", u->what, u->fabric ? " by " : "",
 		 u->fabric ? u->fabric : "");
 	lio_luns_visit(&e->configfs, look_for_others, (void *)u->what);
@@ -97,8 +108,20 @@ static int unexport(const struct unexport *u, struct exporting *e)
 	return EXIT_NO_INPUT;
 }
 
-static int judge(const struct unexport *u)
+static int judge(struct unexport *u)
 {
+	char *end;
+
+	u->seconds = DRAIN_SECONDS;
+	if (u->timeout) {
+		u->seconds = (unsigned int)strtoul(u->timeout, &end, 10);
+		if (!u->drain)
+			return wrong_usage("--timeout is for --drain");
+		if (!isdigit((unsigned char)*u->timeout) || *end || strlen(u->timeout) > 4 ||
+		    u->seconds > TIMEOUT_MAX)
+			return wrong_usage("--timeout '%s': expected 0 to %u seconds", u->timeout,
+					   TIMEOUT_MAX);
+	}
 	if (u->all && (u->what || u->fabric || u->lun))
 		return wrong_usage("--all is all: nothing else can be named");
 	if (!u->all && !u->what)

@@ -109,7 +109,7 @@ static const struct template {
 	{ "target/core/*_*/*", "control= enable=0 udev_path= info= alias= wwn/ pr/ attrib/ alua/ "
 			       "statistics/ action/" },
 	{ "target/core/*_*/*/wwn", "vpd_unit_serial=" },
-	{ "target/core/*_*/*/pr", "res_aptpl_metadata=" },
+	{ "target/core/*_*/*/pr", "res_aptpl_metadata= res_pr_registered_i_pts=None" },
 	{ "target/core/*_*/*/attrib", "emulate_tpu=0 emulate_tpws=0 optimal_sectors=248 "
 				      "hw_max_sectors=248 emulate_caw=1 unmap_granularity=0" },
 	{ "target/core/*_*/*/alua", "default_tg_pt_gp/" },
@@ -271,6 +271,9 @@ static int judge_write(struct node *n, const char *path, const char *value)
 		return write_backstore(p->parent->parent, n, value);
 	if (!strcmp(n->name, "alua_tg_pt_gp"))
 		return write_lun_group(p, value);
+	/* iscsi does not like to be disabled twice */
+	if (matches("target/*/*/tpgt_*/enable", path) && *value == '0')
+		return *n->value == '0' ? -EINVAL : 0;
 	if (!strcmp(n->name, "nexus"))
 		return !strcmp(value, "NULL") || !strncmp(value, "naa.", 4) ? 0 : -EINVAL;
 	if (matches("nvmet/subsystems/*/namespaces/*/enable", path))
