@@ -5,6 +5,8 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/string.h>
 
 #include "pi-io.h"
@@ -459,6 +461,42 @@ static int do_stress(struct command *command)
 				     &command->words);
 }
 
+/*
+ * The same transfer again and again, and how long one takes: with a clock that counts instructions
+ * (tests/pi/cost), the difference of two devices is what the one above costs.
+ */
+static int do_cost(struct command *command)
+{
+	const struct pi_io_words *words = &command->words;
+	u64 ops = given(words->ops, 1000), i, begun = 0;
+	struct pi_io_transfer transfer = {};
+	int error;
+
+	error = check_transfer(command);
+	if (error)
+		return error;
+	if (!ops || ops > 1000000 || given(words->reads, 100) > 100)
+		return refuse(command, "cost wants ops= of 1 to 1000000, and reads=100 or reads=0");
+	error = start_transfer(command, &transfer, words->start, intervals_of(command),
+			       !given(words->reads, 100));
+	/* the first of them warms up */
+	for (i = 0; !error && i <= ops; i++) {
+		if (i == 1)
+			begun = ktime_get_ns();
+		/* tuples that were written have other reference tags */
+		if (transfer.write)
+			pi_io_fill(&transfer, 1, PI_IO_OWN_APP);
+		error = pi_io_submit(&transfer);
+	}
+	if (error && transfer.tuples)
+		pi_io_say_error(command->session, &transfer, error);
+	else if (!error)
+		pi_io_say(command->session, "ok %llu ns\n",
+			  div64_u64(ktime_get_ns() - begun, ops));
+	pi_io_release(&transfer);
+	return error;
+}
+
 static int do_flush(struct command *command)
 {
 	int error = command->journal ? pi_io_flush_journal(&command->device, command->journal) :
@@ -487,6 +525,7 @@ static const struct {
 	{ "verify", do_verify, true },
 	{ "scan", do_scan, false },
 	{ "stress", do_stress, true },
+	{ "cost", do_cost, false },
 	{ "flush", do_flush, false },
 };
 
@@ -530,6 +569,9 @@ static int run_on_device(struct command *command, unsigned int which)
 			  error);
 		return error;
 	}
+	/* what is below this device may want less than it says itself */
+	if (command->words.piece)
+		command->device.format.segments = 1;
 	error = open_journal(command, verbs[which].makes_journal);
 	if (!error)
 		error = verbs[which].run(command);

@@ -25,7 +25,7 @@ static const struct word numbers[] = {
 };
 
 static const struct word flags[] = {
-	WORD(plain), WORD(nocheck), WORD(fua), WORD(zero), WORD(settle),
+	WORD(plain), WORD(nocheck), WORD(fua), WORD(zero), WORD(settle), WORD(piece),
 };
 
 static void *find(struct pi_io_words *words, const struct word *table, size_t count,

@@ -182,7 +182,7 @@ struct pi_io_words {
 	const char *expect;
 	u64 start, n, seed, version, app, dataoff, pibreak;
 	u64 threads, ops, random, most, reads, plains, flushes, errors;
-	bool plain, nocheck, fua, zero, settle;
+	bool plain, nocheck, fua, zero, settle, piece;
 	unsigned int nr_cuts;
 	u64 cuts[PI_IO_MAX_CUTS];
 	unsigned int nr_bad;
