@@ -128,7 +128,19 @@ login() {
 	bounded iscsiadm -m node -T "$name" -p "$portal" --login
 }
 transport=()
-logout() { l iscsiadm -m node -u; }
+logout() {
+	keep_awake
+	l iscsiadm -m node -u
+}
+
+# Power management of the SCSI targets of initiators off, as the kernel warns about itself when one goes while its
+# idling is being noted: "workqueue: WQ_MEM_RECLAIM iscsi_ctrl_1 .. is flushing !WQ_MEM_RECLAIM pm".
+keep_awake() {
+	local file
+	for file in /sys/bus/scsi/devices/target*/power/control; do
+		[[ ! -e $file ]] || echo on >"$file"
+	done
+}
 
 # The text of a page that the kernel has read from a disk.
 page_of() { tail -c +5 "/sys/block/$1/device/vpd_pg$2" 2>/dev/null | tr -d '\0 '; }
@@ -199,6 +211,7 @@ path_works() {
 
 drop_initiators() {
 	local file
+	keep_awake
 	timeout 60 iscsiadm -m node -u || true
 	rm -rf /etc/iscsi/{nodes,send_targets} /var/lib/iscsi/{nodes,send_targets}
 	timeout 60 nvme disconnect-all || true

@@ -130,6 +130,7 @@ test_unexport_at_work() {
 	l larder unexport --drain vg/data
 	is_unexported "at work"
 	wait_until 60 is_over $worker || fail "the load hangs"
+	keep_awake
 	timeout 60 iscsiadm -m node -u || true
 	path_works "$dev" "$dev"
 }
