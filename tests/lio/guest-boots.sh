@@ -139,7 +139,7 @@ howto() {
 	disk_by_serial fast >/dev/null
 	systemctl stop iscsid.socket iscsid || true
 	/repo/tests/lio/howto-commands --set disk=$slow --set ssd=$fast --set size=300M --set address=127.0.0.1 >/tmp/howto
-	expect 'howto: every command' 0 '' timeout 600 bash -euo pipefail -c '. /tmp/howto'
+	expect 'howto: every command' 0 '' timeout 1200 bash -euo pipefail -c '. /tmp/howto'
 	expect 'howto: the cache is gone' 0 'linear' lvs --noheadings -o segtype store/data
 	mkdir -p /mnt/store
 	mount /dev/store/data /mnt/store
