@@ -393,6 +393,9 @@ case ${1:-} in
 esac
 begin_pi_suite
 for world in "${@:-${all_worlds[@]}}"; do
+	# journals know what is on the disks of one world
+	unload_modules pi-io
+	load_module pi-io
 	tests=("${without_pi[@]}")
 	[[ $world == plain ]] || { set_world "$world" && tests=("${with_pi[@]}"); }
 	for name in "${tests[@]}"; do
