@@ -352,7 +352,7 @@ static void test_what_stops(void)
 	devices_busy = look_at_stopped;
 	CHECK(!unexport(WORDS("vg/data", "--fabric", "iscsi", "--drain")));
 	CHECK(strstr(stopped, TPG_PATH "/enable 1\n"));
-	CHECK(strstr(stopped, TPG_PATH "/lun/lun_3 \n"));
+	CHECK(strstr(stopped, TPG_PATH "/lun/lun_3 "));
 	CHECK(strstr(stopped, "/lun/lun_4 (link)\n") && !strstr(stopped, "/lun/lun_3 (link)\n"));
 	CHECK(!unexport(WORDS("vg/other", "--drain")));
 	CHECK(strstr(stopped, TPG_PATH "/enable 0\n"));

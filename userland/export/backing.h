@@ -39,6 +39,7 @@ struct backing_load {
 	uint64_t under_way, completed;	/* commands; completed since it is there */
 	bool suspended;
 };
+
 bool backing_load(dev_t number, struct backing_load *load);
 /*
  * May it be exported?  Not if it is mounted, a swap area, below another device

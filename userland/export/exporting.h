@@ -62,6 +62,7 @@ struct removal {
 	bool drain, quiet;
 	unsigned int seconds;
 };
+
 int export_remove_all(struct exporting *e, const struct state *these, const struct removal *how);
 
 /*

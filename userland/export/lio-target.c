@@ -354,7 +354,7 @@ static void unmap_lun(struct journal *j, const struct target *t, const char *tpg
 	}
 }
 
-/* The kernel forgets persistent reservations with a mapping, and does not bring them back with it. */
+/* The kernel forgets persistent reservations with a mapping; they do not come back with it. */
 static bool has_registrations(struct configfs *c, const char *tpg, const char *lun)
 {
 	char directory[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX], to[CONFIGFS_PATH_MAX];

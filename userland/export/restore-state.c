@@ -41,6 +41,14 @@ static int feed(void *context, const char *registration)
 	return journal_write(f->j, f->path, "%s", registration);
 }
 
+/* The kernel writes the zero at the end of its text, too. */
+static bool is_text(const char *text, size_t length)
+{
+	size_t letters = strlen(text);
+
+	return letters == length || letters + 1 == length;
+}
+
 int restore_reservations(struct journal *j, const struct backstore *b, const char *path)
 {
 	struct feeding f = { .j = j };
@@ -63,11 +71,11 @@ int restore_reservations(struct journal *j, const struct backstore *b, const cha
 	if (!text)
 		return 0;
 	configfs_path(f.path, "%s/%s", path, "pr/res_aptpl_metadata");
-	code = strlen(text) == length ? aptpl_parse(text, feed, &f, &why) : -1;
+	why = "it has zeros in it";
+	code = is_text(text, length) ? aptpl_parse(text, feed, &f, &why) : -1;
 	if (code < 0) {
 		complain("%s: %s; %s is not exported without its reservations. Who wants it so "
-			 "moves the file away", place,
-			 strlen(text) == length ? why : "it has zeros in it", b->device);
+			 "moves the file away", place, why, b->device);
 		journal_fail(j, EXIT_NOT_OURS);
 	}
 	free(text);
