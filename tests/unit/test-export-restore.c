@@ -231,17 +231,25 @@ static void first_serial(char serial[UUID_MAX])
 	state_free(&s);
 }
 
-static void write_below(const char *format, const char *serial, const char *text)
+/* With the zero at its end, if that is asked for: so does the kernel. */
+static void write_bytes(const char *format, const char *serial, const char *text, size_t length)
 {
 	char path[512], *slash;
+	FILE *file;
 
 	snprintf(path, sizeof(path), format, serial);
 	slash = strrchr(path, '/');
 	*slash = '\0';
 	mkdir(path, 0700);
 	*slash = '/';
-	write_file(path, text, 0600);
-	CHECK(!access(path, F_OK));
+	write_file(path, "", 0600);
+	file = fopen(path, "w");
+	CHECK(file && fwrite(text, 1, length, file) == length && !fclose(file));
+}
+
+static void write_below(const char *format, const char *serial, const char *text)
+{
+	write_bytes(format, serial, text, strlen(text));
 }
 
 static const char *backstore_value(const char *name)
@@ -260,6 +268,9 @@ static const char *backstore_value(const char *name)
 
 static void test_reservations(void)
 {
+	static const char aptpl[] =
+		"PR_REG_START: 0\ninitiator_node=iqn.a\nsa_res_key=2748\nres_holder=1\nPR_REG_END: 0\n";
+	static const char damaged[] = "PR_REG_START: 0\nsa_res_key=2748\nPR_REG_END: 0\n\0";
 	char serial[UUID_MAX];
 
 	begin();
@@ -267,8 +278,12 @@ static void test_reservations(void)
 	first_serial(serial);
 	CHECK_EQUAL(do_save(NULL), 0);
 	host_restart();
-	write_below(DBROOT "/pr/aptpl_%s", serial,
-		    "PR_REG_START: 0\ninitiator_node=iqn.a\nsa_res_key=2748\nres_holder=1\nPR_REG_END: 0\n");
+	/* a file whose end never reached the disk */
+	write_bytes(DBROOT "/pr/aptpl_%s", serial, damaged, sizeof(damaged));
+	CHECK_EQUAL(do_restore(NULL), EXIT_NOT_OURS);
+	CHECK(!*backstore_value("pr/res_aptpl_metadata"));
+	host_restart();
+	write_bytes(DBROOT "/pr/aptpl_%s", serial, aptpl, sizeof(aptpl));
 	CHECK_SAY(!do_restore(NULL), "%s", words_said());
 	CHECK_SAY(!strcmp(backstore_value("pr/res_aptpl_metadata"),
 			  "initiator_node=iqn.a,sa_res_key=2748,res_holder=1"), "%s",
