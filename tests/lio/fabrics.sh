@@ -148,14 +148,14 @@ test_nvme_rdma() {
 	nvme_path rdma "$address" --any-initiator
 }
 
-# Debian builds its kernels without usb_f_tcm.
+# Debian builds its kernels without usb_f_tcm: tests/lio/usb-module.
 test_usb() {
 	local gadget=/sys/kernel/config/usb_gadget/g1
-	[[ ${LARDER_USB_MODULE:-} || $(modprobe -n usb_f_tcm 2>&1) == '' ]] || skip "this kernel has no usb_f_tcm"
+	[[ ${LARDER_USB_MODULE:-} || $(modprobe -n usb_f_tcm 2>&1) == '' ]] || skip "this kernel has no usb_f_tcm: see --usb"
 	make_cached_lv
-	modprobe -a libcomposite uas usb-storage
+	modprobe -a libcomposite uas usb-storage target_core_mod
 	modprobe dummy_hcd is_super_speed=1
-	[[ ! ${LARDER_USB_MODULE:-} ]] || insmod "$LARDER_USB_MODULE"
+	[[ ! ${LARDER_USB_MODULE:-} ]] || insmod "$REPO/$LARDER_USB_MODULE"
 	mkdir -p $gadget/strings/0x409 $gadget/configs/c.1 $gadget/functions/tcm.0
 	echo 0x1d6b >$gadget/idVendor
 	echo 0x0104 >$gadget/idProduct
@@ -165,7 +165,10 @@ test_usb() {
 	find_lun
 	path_works "$lun"
 	echo >$gadget/UDC
+	lun_gone
+	rm $gadget/configs/c.1/tcm.0
 	unexport_it
+	rmdir $gadget/configs/c.1 $gadget/functions/tcm.0 $gadget/strings/0x409 $gadget
 }
 
 # Two fabrics to one storage object: what one initiator writes, the other reads. unexport takes both away.
