@@ -91,7 +91,7 @@ check-lvm: ## Stock lvm2 drives the module; a root file system on a cached LV bo
 
 .PHONY: check-lio
 check-lio: ## larder export with initiators on every fabric, targetcli, restarts (KERNEL=6.12)
-	$(Q)tests/lio/run -k $(or $(KERNEL),6.12) -t 7000 --with-boots
+	$(Q)tests/lio/run -k $(or $(KERNEL),6.12) -t 7000 --usb --with-boots
 
 .PHONY: check-pi
 check-pi: ## T10 protection information through the cache, on all three kernels and with sanitizers
