@@ -154,7 +154,11 @@ void bio_integrity_advance(struct bio *bio, unsigned int bytes)
 
 void bio_integrity_trim(struct bio *bio)
 {
-	bio_integrity(bio)->bip_iter.bi_size =
+	struct bio_integrity_payload *bip = bio_integrity(bio);
+
+	if (!bip)
+		sim_fail("a bio without tuples has some of them cut off");
+	bip->bip_iter.bi_size =
 		bio_sectors(bio) / sim_interval_sectors(profile_of(bio)) * SIM_TUPLE;
 }
 

@@ -85,18 +85,28 @@ static struct node *add(struct node *parent, const char *name, enum configfs_kin
 	return n;
 }
 
+/* It, and all that is below it. */
+static void drop(struct node *n)
+{
+	struct node *child;
+
+	while ((child = n->child)) {
+		n->child = child->next;
+		drop(child);
+	}
+	if (n->to)
+		n->to->links--;
+	free(n);
+}
+
 static void cut(struct node *n)
 {
 	struct node **at;
 
-	while (n->child)
-		cut(n->child);
-	if (n->to)
-		n->to->links--;
 	for (at = n->parent ? &n->parent->child : &root; *at != n; at = &(*at)->next)
 		;
 	*at = n->next;
-	free(n);
+	drop(n);
 }
 
 /* --- what a new directory has --- */
