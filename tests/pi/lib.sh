@@ -136,6 +136,12 @@ remove_scsi() {
 
 have_scsi_disks() { [[ $(scsi_disks | wc -l) -ge 2 && -b /dev/$(basename "$(scsi_disks | tail -n 1)") ]]; }
 
+# cache_partition DISK: not at the beginning, so that places on the cache device and reference tags below
+# are not the same (and as QEMU forgives a wrong guard in the first block of a name space).
+cache_partition() {
+	echo "start=1MiB, size=$((ssd_sectors / MIB))MiB" | sfdisk -q --label dos "$1"
+}
+
 # Blank: no tuple was ever written. Two hosts with a memory of their own, as one would share it.
 make_scsi() {
 	local guard=0
@@ -148,8 +154,7 @@ make_scsi() {
 	origin=/dev/$(basename "$(scsi_disks | sed -n 1p)")
 	local whole
 	whole=/dev/$(basename "$(scsi_disks | sed -n 2p)")
-	# not at the beginning: places on the cache device and reference tags below are not the same
-	echo "start=1MiB, size=$((ssd_sectors / MIB))MiB" | sfdisk -q --label dos "$whole"
+	cache_partition "$whole"
 	wait_until 10 test -b "${whole}1" || fail "no ${whole}1"
 	ssd=${whole}1
 }
@@ -165,7 +170,7 @@ nvme_disk() {
 	for ns in /sys/class/nvme/nvme*/nvme*n*; do
 		[[ -e $ns/size ]] || continue
 		size=$(<"$ns/size") role=origin
-		((size > ssd_sectors)) || role=ssd
+		((size >= origin_sectors)) || role=ssd
 		[[ $role == "$1" && $(<"$ns/queue/logical_block_size") == "$3" ]] || continue
 		type=$(pi profile "dev=/dev/${ns##*/}")
 		[[ $type == "type=$wanted "* ]] && echo "/dev/${ns##*/}" && return
@@ -181,8 +186,15 @@ blank() {
 
 make_nvme() {
 	origin=$(nvme_disk origin "$pi_type" "$interval")
-	ssd=$(nvme_disk ssd "$pi_type" "$interval")
+	local whole
+	whole=$(nvme_disk ssd "$pi_type" "$interval")
 	blank "$origin"
+	ssd=${whole}p1
+	if [[ ! -b $ssd ]]; then
+		blank "$whole"
+		cache_partition "$whole"
+		wait_until 10 test -b "$ssd" || fail "no $ssd"
+	fi
 	blank "$ssd"
 }
 
