@@ -106,6 +106,7 @@ static void test_all(void)
 	CHECK_EQUAL(unexport(WORDS("vg/data")), EXIT_NO_INPUT);
 	CHECK_EQUAL(unexport(WORDS("vg/data", "--all")), EXIT_WRONG_USAGE);
 	CHECK_EQUAL(unexport(WORDS("vg/data", "--lun", "0x4")), EXIT_WRONG_USAGE);
+	CHECK_EQUAL(unexport(WORDS("vg/data", "--lun", "")), EXIT_WRONG_USAGE);
 	CHECK_SAY(!unexport(WORDS(IQN, "--lun", "4", "-q")), "%s", words_said());
 	CHECK(!*printed);
 	CHECK_SAY(!unexport(WORDS("--all")), "%s", words_said());

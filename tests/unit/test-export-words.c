@@ -273,6 +273,85 @@ static void test_state(void)
 	serial "\"}],\"targets\":[],\"luns\":[]}"
 #define SERIAL "12345678-1234-4234-8234-1234567890ab"
 
+#define TARGET(fabric, wwn, more) \
+	"{\"version\":1,\"backstores\":[],\"targets\":[{\"fabric\":\"" fabric "\"," \
+	"\"wwn\":\"" wwn "\"" more "}],\"luns\":[]}"
+#define IQN_TARGET(more) TARGET("iscsi", "iqn.2003-01.org.x:y", more)
+#define LOCAL_TARGET(more) TARGET("loopback", "naa.5001405000000001", more)
+#define WHOLE(nvmet, fabric, wwn, lun, group) \
+	"{\"version\":1,\"backstores\":[{\"name\":\"x\",\"device\":\"/dev/vg/data\"," \
+	"\"serial\":\"" SERIAL "\",\"nvmet\":" nvmet "}],\"targets\":[{\"fabric\":\"" fabric "\"," \
+	"\"wwn\":\"" wwn "\"}],\"luns\":[{\"fabric\":\"" fabric "\",\"wwn\":\"" wwn "\"," \
+	"\"backstore\":\"x\",\"lun\":" lun ",\"alua_group\":\"" group "\"}]}"
+#define NQN_OF_X "nqn.2014-08.org.x:y"
+
+/* What no command would have written, and what would not be safe to make. */
+static void test_state_word_by_word(void)
+{
+	static const char *const good[] = {
+		IQN_TARGET(""), IQN_TARGET(",\"userid\":\"a\",\"password\":\"b\""),
+		LOCAL_TARGET(",\"nexus\":\"naa.5001405000000002\""),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "left"),
+		WHOLE("true", "nvme-tcp", NQN_OF_X, "1", ""),
+	};
+	static const char *const bad[] = {
+		IQN_TARGET("") "x", IQN_TARGET("") "{}",
+		/* the kernel would take it for no authentication */
+		IQN_TARGET(",\"userid\":\"a\",\"password\":\"NULL\""),
+		IQN_TARGET(",\"userid\":\"a\",\"password\":\"b\\nc\""),
+		IQN_TARGET(",\"userid\":\"a\""), IQN_TARGET(",\"password\":\"a\""),
+		IQN_TARGET(",\"userid\":\"a\",\"password\":\"b\",\"mutual_userid\":\"c\""),
+		IQN_TARGET(",\"nexus\":\"naa.5001405000000002\""),
+		LOCAL_TARGET(""), LOCAL_TARGET(",\"nexus\":\"\""),
+		LOCAL_TARGET(",\"nexus\":\"NULL\""),
+		/* nobody would take it away again */
+		WHOLE("true", "iscsi", "iqn.2003-01.org.x:y", "0", "left"),
+		WHOLE("false", "nvme-tcp", NQN_OF_X, "1", ""),
+		WHOLE("true", "nvme-tcp", NQN_OF_X, "0", ""),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "65536", ""),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "-1", ""),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0.5", ""),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "../x"),
+		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "default_tg_pt_gp"),
+	};
+	size_t i;
+
+	host_begin();
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		CHECK_SAY(!try_state(good[i], 0600), "%s: %s", good[i], words_said());
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_SAY(try_state(bad[i], 0600) == EXIT_NOT_OURS, "%s", bad[i]);
+	host_end();
+}
+
+/* Others could put something else in the place of any file there. */
+static void test_state_directory(void)
+{
+	static const char directory[] = LARDER_ROOT "/etc/larder";
+	struct state s;
+
+	host_begin();
+	CHECK(!try_state(IQN_TARGET(""), 0600));
+	CHECK(!chmod(directory, 0775));
+	CHECK_EQUAL(try_state(IQN_TARGET(""), 0600), EXIT_NOT_OURS);
+	CHECK(!chmod(directory, 0755));
+	if (!geteuid()) {
+		CHECK(!chown(directory, 12345, 0));
+		CHECK_EQUAL(try_state(IQN_TARGET(""), 0600), EXIT_NOT_OURS);
+		CHECK(!chown(directory, 0, 0));
+	}
+	CHECK(!try_state(IQN_TARGET(""), 0600));
+	unlink(FILE_OF_STATE);
+	CHECK(!rename(directory, LARDER_ROOT "/etc/elsewhere"));
+	CHECK(!state_load(&s, FILE_OF_STATE));
+	CHECK(!symlink(LARDER_ROOT "/etc/elsewhere", directory));
+	CHECK_EQUAL(state_load(&s, FILE_OF_STATE), EXIT_NOT_OURS);
+	CHECK_EQUAL(state_save(&s, FILE_OF_STATE), EXIT_NO_OUTPUT);
+	CHECK(!unlink(directory));
+	CHECK(!rename(LARDER_ROOT "/etc/elsewhere", directory));
+	host_end();
+}
+
 static void test_state_of_others(void)
 {
 	struct state s;
@@ -316,6 +395,8 @@ static const struct unit_test tests[] = {
 	{ "chap", test_chap },
 	{ "state", test_state },
 	{ "state-of-others", test_state_of_others },
+	{ "state-word-by-word", test_state_word_by_word },
+	{ "state-directory", test_state_directory },
 };
 
 int main(int argc, char **argv)

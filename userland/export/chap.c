@@ -42,6 +42,49 @@ bool chap_empty(const struct chap *chap)
 	return !*chap->userid && !*chap->dhchap_key;
 }
 
+/* NULL, or what is wrong with it. */
+static const char *judge_value(const char *value)
+{
+	/* which LIO takes for no secret at all */
+	if (!strncmp(value, "NULL", 4))
+		return "a value begins with NULL, which the kernel takes for none";
+	for (; *value; value++)
+		if (!isprint((unsigned char)*value))
+			return "a value has characters that cannot be printed";
+	return NULL;
+}
+
+/* The same of all of it. */
+static const char *judge_all(const struct chap *chap, bool nvmet)
+{
+	if (nvmet)
+		return *chap->dhchap_key ? NULL : "it has no dhchap_key, which NVMe needs";
+	if (!*chap->userid || !*chap->password)
+		return "it needs a userid and a password";
+	if (!*chap->userid_mutual != !*chap->password_mutual)
+		return "of mutual_userid and mutual_password it has one only";
+	/* kernels compare them, and refuse each login then */
+	return strcmp(chap->password, chap->password_mutual) ? NULL :
+	       "the two passwords are the same";
+}
+
+bool chap_valid(const struct chap *chap)
+{
+	static const struct chap empty;
+	bool nvmet = *chap->dhchap_key;
+	size_t i;
+
+	if (!memcmp(chap, &empty, sizeof(empty)))
+		return true;
+	for (i = 0; i < NR_KEYS; i++) {
+		const char *value = (const char *)chap + keys[i].at;
+
+		if (judge_value(value) || (*value && keys[i].nvmet != nvmet))
+			return false;
+	}
+	return !judge_all(chap, nvmet);
+}
+
 static int refuse(const char *path, const char *why)
 {
 	complain("%s cannot be used: %s", path, why);
@@ -51,6 +94,7 @@ static int refuse(const char *path, const char *why)
 static int take_line(struct chap *chap, char *line, unsigned int number, const char *path)
 {
 	size_t length, i;
+	const char *why;
 	char *value, *to;
 
 	line += strspn(line, " \t");
@@ -70,12 +114,9 @@ static int take_line(struct chap *chap, char *line, unsigned int number, const c
 			 "than %d characters", path, number, SECRET_MAX - 1);
 		return EXIT_NOT_OURS;
 	}
-	/* which LIO takes for no secret at all */
-	if (!strncmp(value, "NULL", 4))
-		return refuse(path, "a value begins with NULL, which the kernel takes for none");
-	for (to = value; *to; to++)
-		if (!isprint((unsigned char)*to))
-			return refuse(path, "a value has characters that cannot be printed");
+	why = judge_value(value);
+	if (why)
+		return refuse(path, why);
 	to = (char *)chap + keys[i].at;
 	if (*to)
 		return refuse(path, "a key is given twice");
@@ -85,19 +126,9 @@ static int take_line(struct chap *chap, char *line, unsigned int number, const c
 
 static int judge(const struct chap *chap, const char *path, bool nvmet)
 {
-	if (nvmet) {
-		if (!*chap->dhchap_key)
-			return refuse(path, "it has no dhchap_key, which NVMe needs");
-		return 0;
-	}
-	if (!*chap->userid || !*chap->password)
-		return refuse(path, "it needs a userid and a password");
-	if (!*chap->userid_mutual != !*chap->password_mutual)
-		return refuse(path, "of mutual_userid and mutual_password it has one only");
-	/* kernels compare them, and refuse each login then */
-	if (!strcmp(chap->password, chap->password_mutual))
-		return refuse(path, "the two passwords are the same");
-	return 0;
+	const char *why = judge_all(chap, nvmet);
+
+	return why ? refuse(path, why) : 0;
 }
 
 static int read_lines(struct chap *chap, const char *path, int fd)

@@ -24,6 +24,8 @@ struct chap {
  */
 int chap_read(struct chap *chap, const char *path, bool nvmet);
 bool chap_empty(const struct chap *chap);
+/* Could it have come from such a file?  Or is empty. */
+bool chap_valid(const struct chap *chap);
 /* Overwrites it. */
 void chap_forget(struct chap *chap);
 

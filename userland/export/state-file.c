@@ -121,7 +121,19 @@ static bool take_chap(struct json_object *o, struct chap *c)
 	       take_option(o, "mutual_userid", c->userid_mutual, SECRET_MAX) &&
 	       take_option(o, "mutual_password", c->password_mutual, SECRET_MAX) &&
 	       take_option(o, "dhchap_key", c->dhchap_key, SECRET_MAX) &&
-	       take_option(o, "dhchap_ctrl_key", c->dhchap_ctrl_key, SECRET_MAX);
+	       take_option(o, "dhchap_ctrl_key", c->dhchap_ctrl_key, SECRET_MAX) && chap_valid(c);
+}
+
+/* The host's own initiator has a name where it is the only one, and nowhere else. */
+static bool take_nexus(const struct fabric *f, struct json_object *o, char nexus[WWN_MAX])
+{
+	char text[WWN_MAX];
+	const char *why;
+
+	if (f->initiators != INITIATORS_LOCAL)
+		return !json_object_object_get_ex(o, "nexus", NULL);
+	return take_text(o, "nexus", text, sizeof(text)) &&
+	       wwn_parse(WWN_NAA, text, nexus, &why);
 }
 
 static bool take_wwn(const struct fabric *f, struct json_object *o, char wwn[WWN_MAX])
@@ -143,7 +155,7 @@ static bool take_target(struct state *s, struct json_object *o)
 	size_t i;
 
 	good = t.fabric && take_wwn(t.fabric, o, t.wwn) && take_chap(o, &t.chap) &&
-	       take_option(o, "nexus", t.nexus, sizeof(t.nexus)) &&
+	       take_nexus(t.fabric, o, t.nexus) &&
 	       take_names(o, "portals", &t.portals) && take_names(o, "acls", &t.acls) &&
 	       take_names(o, "made_hosts", &t.made_hosts) &&
 	       take_names(o, "made_ports", &t.made_ports) && !state_target(s, t.fabric, t.wwn);
@@ -166,14 +178,20 @@ static bool take_lun(struct state *s, struct json_object *o)
 {
 	struct lun l = { .fabric = take_fabric(o), .incomplete = take_bool(o, "incomplete") };
 
+	const struct backstore *b;
+
 	if (!l.fabric || !take_wwn(l.fabric, o, l.wwn) ||
 	    !take_text(o, "backstore", l.backstore, sizeof(l.backstore)) ||
 	    !take_number(o, "lun", &l.lun, LUN_MAX) ||
 	    !take_option(o, "alua_group", l.alua_group, sizeof(l.alua_group)) ||
-	    (*l.alua_group && !configfs_name_valid(l.alua_group)) ||
+	    (*l.alua_group && (!configfs_name_valid(l.alua_group) ||
+			       !strcmp(l.alua_group, "default_tg_pt_gp"))) ||
 	    !take_number(o, "alua_state", &l.alua_state, 3) ||
-	    !state_backstore(s, l.backstore) || !state_target(s, l.fabric, l.wwn) ||
-	    state_lun(s, l.fabric, l.wwn, l.lun))
+	    !state_target(s, l.fabric, l.wwn) || state_lun(s, l.fabric, l.wwn, l.lun))
+		return false;
+	/* what makes an object is also what takes it away */
+	b = state_backstore(s, l.backstore);
+	if (!b || b->nvmet != fabric_is_nvmet(l.fabric) || (b->nvmet && !l.lun))
 		return false;
 	state_add_lun(s, &l);
 	return true;
@@ -193,9 +211,29 @@ static bool take_all(struct state *s, struct json_object *whole, const char *key
 	return list;
 }
 
-static int take_state(struct state *s, const char *text, const char *path)
+/* All of it and nothing else; NULL: it is none. */
+static struct json_object *parse(const char *text, size_t length)
 {
-	struct json_object *whole = json_tokener_parse(text);
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *whole = NULL;
+
+	if (!tokener)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	/* with the zero at its end, so that it ends there */
+	if (strlen(text) == length)
+		whole = json_tokener_parse_ex(tokener, text, (int)length + 1);
+	if (json_tokener_get_error(tokener) != json_tokener_success) {
+		json_object_put(whole);
+		whole = NULL;
+	}
+	json_tokener_free(tokener);
+	return whole;
+}
+
+static int take_state(struct state *s, const char *text, size_t length, const char *path)
+{
+	struct json_object *whole = parse(text, length);
 	uint32_t version = 0;
 	int code = 0;
 
@@ -241,27 +279,68 @@ static int read_file(struct state *s, const char *path, int fd)
 	if (!text || n < 0)
 		code = refuse(path, text ? strerror(errno) : "not enough memory");
 	else
-		code = take_state(s, text, path);
+		code = take_state(s, text, length, path);
 	if (text)
 		explicit_bzero(text, length);
 	free(text);
 	return code;
 }
 
-int state_load(struct state *s, const char *path)
+static int cannot_open(const char *path)
 {
-	int code, fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	memset(s, 0, sizeof(*s));
-	if (fd < 0 && errno == ENOENT)
+	if (errno == ENOENT)
 		return 0;
-	if (fd < 0) {
-		complain("cannot open %s: %s", path,
-			 errno == ELOOP ? "it is a symbolic link" : strerror(errno));
-		return errno == EACCES ? EXIT_NO_PERMISSION : EXIT_NOT_OURS;
-	}
+	complain("cannot open %s: %s", path,
+		 errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+	return errno == EACCES ? EXIT_NO_PERMISSION : EXIT_NOT_OURS;
+}
+
+/* Of path; -1 with errno. */
+static int open_directory(const char *path)
+{
+	char parent[256];
+
+	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
+	return open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Who can rename files there could put an old one of root's, or one of another kind, in its place. */
+static int judge_directory(const char *path, int dir)
+{
+	struct stat st;
+
+	if (fstat(dir, &st))
+		return refuse(path, strerror(errno));
+	if (st.st_uid && st.st_uid != geteuid())
+		return refuse(path, "its directory is not root's");
+	return (st.st_mode & 022) && !(st.st_mode & S_ISVTX) ?
+	       refuse(path, "others can write to its directory") : 0;
+}
+
+static int load_from(struct state *s, const char *path, int dir)
+{
+	int code = judge_directory(path, dir), fd;
+
+	if (code)
+		return code;
+	fd = openat(dir, strrchr(path, '/') + 1,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return cannot_open(path);
 	code = read_file(s, path, fd);
 	close(fd);
+	return code;
+}
+
+int state_load(struct state *s, const char *path)
+{
+	int code, dir = open_directory(path);
+
+	memset(s, 0, sizeof(*s));
+	if (dir < 0)
+		return cannot_open(path);
+	code = load_from(s, path, dir);
+	close(dir);
 	if (code)
 		state_free(s);
 	return code;
@@ -400,7 +479,7 @@ int state_save(const struct state *s, const char *path)
 
 	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
 	mkdir(parent, 0755);
-	dir = open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = open_directory(path);
 	if (dir >= 0) {
 		whole = state_object(s);
 		good = replace(dir, slash + 1,

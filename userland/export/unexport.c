@@ -128,7 +128,7 @@ static int judge(struct unexport *u)
 		return wrong_usage("expected VG/LV, a device, the name of a target, or --all");
 	if (u->fabric && !fabric_find(u->fabric))
 		return wrong_usage("there is no fabric '%s'", u->fabric);
-	if (u->lun && strspn(u->lun, "0123456789") != strlen(u->lun))
+	if (u->lun && (!*u->lun || strspn(u->lun, "0123456789") != strlen(u->lun)))
 		return wrong_usage("--lun '%s': expected a number", u->lun);
 	return 0;
 }
