@@ -148,6 +148,16 @@ test_nvme_rdma() {
 	nvme_path rdma "$address" --any-initiator
 }
 
+# The kernel asks no disk on USB for its serial number, by which find_lun would know it.
+usb_disk() {
+	local disk
+	for disk in /sys/block/sd*; do
+		[[ $(readlink -f "$disk") == */usb[0-9]*/* && -b /dev/${disk##*/} ]] && echo "/dev/${disk##*/}" && return
+	done
+	false
+}
+no_usb_disk() { ! usb_disk >/dev/null; }
+
 # Debian builds its kernels without usb_f_tcm: tests/lio/usb-module.
 test_usb() {
 	local gadget=/sys/kernel/config/usb_gadget/g1
@@ -162,10 +172,12 @@ test_usb() {
 	export_it --fabric usb
 	ln -s $gadget/functions/tcm.0 $gadget/configs/c.1/
 	echo dummy_udc.0 >$gadget/UDC
-	find_lun
+	wait_until 60 usb_disk >/dev/null || fail "no disk"
+	lun=$(usb_disk)
+	check "serial number" "$(serial)" "$(sg_vpd -p sn "$lun" | sed -n 's/.*serial number: *//p' | xargs)"
 	path_works "$lun"
 	echo >$gadget/UDC
-	lun_gone
+	wait_until 30 no_usb_disk || fail "the disk stays"
 	rm $gadget/configs/c.1/tcm.0
 	unexport_it
 	rmdir $gadget/configs/c.1 $gadget/functions/tcm.0 $gadget/strings/0x409 $gadget

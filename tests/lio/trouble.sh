@@ -134,3 +134,22 @@ test_unexport_at_work() {
 	timeout 60 iscsiadm -m node -u || true
 	path_works "$dev" "$dev"
 }
+
+# A device that does not answer keeps what is exported as it is, and the initiator's work with it.
+test_drain_of_a_suspended_device() {
+	local worker before code=0
+	serve
+	before=$(tree)
+	dmsetup suspend "$cached"
+	work_on "$lun" 1 &
+	worker=$!
+	sleep 3
+	refused "nothing is taken away" larder unexport --drain --timeout 3 vg/data
+	same_tree "configfs" "$before"
+	dmsetup resume "$cached"
+	wait $worker || code=$?
+	check "I/O after the pause" 0 $code
+	judge "$lun" --expect-exact
+	logout
+	unexport_it
+}
