@@ -31,8 +31,10 @@ alua_state() { cat "$(backstore)/alua/left/alua_access_state"; }
 exported() { [[ -L $(compgen -G "$portal_group/lun/lun_0/*" | grep -vE '/(alua|statistics)' | head -n 1) ]]; }
 gone() { [[ ! -d $portal_group ]]; }
 
+# As from another host: what this one has kept about targets may have gone with the power.
 login() {
 	mkdir -p /etc/iscsi
+	rm -rf /etc/iscsi/{nodes,send_targets} /var/lib/iscsi/{nodes,send_targets}
 	echo "InitiatorName=$initiator" >/etc/iscsi/initiatorname.iscsi
 	systemctl restart iscsid
 	iscsiadm -m discovery -t sendtargets -p 127.0.0.1
@@ -79,7 +81,8 @@ comes_back() {
 	expect 'boot: the same serial number' 0 '' diff "$(backstore)/wwn/vpd_unit_serial" /share/serial
 	expect 'boot: state of the port group' 0 'state 1' echo "state $(alua_state)"
 	expect 'boot: that is what it was' 0 'state 1' cat /share/alua
-	expect 'boot: an initiator logs in' 0 '' login
+	expect 'boot: an initiator logs in' 0 'successful' login
+	[[ -b $by_path ]]
 }
 
 data_and_reservations() {
@@ -87,10 +90,12 @@ data_and_reservations() {
 		<(dd if="$by_path" bs=1M skip=5 count=8 iflag=direct status=none)
 	expect 'APTPL: the key' 0 '0xabc' sg_persist -k "$by_path"
 	expect 'APTPL: the reservation' 0 'Exclusive Access' sg_persist -r "$by_path"
-	expect 'APTPL: the holder writes' 0 '' dd if=/share/pattern of="$by_path" bs=4k count=1 oflag=direct conv=notrunc
-	expect 'APTPL: others do not' 1 '' dd if=/share/pattern of="$(loop_disk)" bs=4k count=1 oflag=direct conv=notrunc
+	expect 'APTPL: the holder writes' 0 '' \
+		dd if=/share/pattern of="$by_path" bs=4k count=1 oflag=direct conv=nocreat,notrunc
+	expect 'APTPL: others do not' 1 'Invalid exchange' \
+		dd if=/share/pattern of="$(loop_disk)" bs=4k count=1 oflag=direct conv=nocreat,notrunc
 	expect 'APTPL: clear' 0 '' sg_persist --out --clear --param-rk=0xabc "$by_path"
-	iscsiadm -m node -T $name -p 127.0.0.1 --logout
+	expect 'boot: and logs out' 0 'successful' iscsiadm -m node -T $name -p 127.0.0.1 --logout
 }
 
 # One switch for all of it.
