@@ -237,6 +237,37 @@ static void test_killed(void)
 	}
 }
 
+static void swap(void)
+{
+	swapped = true;
+}
+
+/* What was judged is what is exported, whatever becomes of its name meanwhile. */
+static void test_other_device(void)
+{
+	unsigned int n, refused = 0;
+	char *before;
+
+	for (n = 1; n < CHANGES_MAX; n++) {
+		host_begin();
+		before = fake_text();
+		fake_call_at(n, swap);
+		if (do_export(kinds[0].words)) {
+			CHECK_SAY(strstr(words_said(), "another device"), "%s", words_said());
+			check_text(before, "other device", n);
+			refused++;
+		} else {
+			free(before);
+			CHECK_SAY(strstr(fake_value("target/core/iblock_0/vg-data/info"), "Minor: 1 "),
+				  "change %u", n);
+		}
+		host_end();
+		if (fake_changes() < n)
+			break;
+	}
+	CHECK(refused > 3 && refused < n);
+}
+
 /* --- with others of ours --- */
 
 /* Two LUNs in a target, then another initiator: each sees both. */
@@ -525,6 +556,7 @@ static const struct unit_test tests[] = {
 	{ "each-removal-fails", test_each_removal_fails },
 	{ "interrupted", test_interrupted },
 	{ "killed", test_killed },
+	{ "other-device", test_other_device },
 	{ "second-lun", test_second_lun },
 	{ "second-fabric", test_second_fabric },
 	{ "shared-port", test_shared_port },

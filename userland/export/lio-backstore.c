@@ -187,6 +187,17 @@ static bool clashes(void *context, const struct lio_backstore *other)
 	return true;
 }
 
+/* A link in /dev may have become another's since we looked at it. */
+static void judge_opened(struct journal *j, const struct backing *backing, const char *place)
+{
+	dev_t number = j->code || j->dry_run ? 0 : lio_number_at(j->configfs, place);
+
+	if (!number || number == backing->number)
+		return;
+	complain("%s has become another device meanwhile: try again", backing->device);
+	journal_fail(j, EXIT_NOT_OURS);
+}
+
 int lio_make_backstore(struct journal *j, const struct backstore *b, const struct backing *backing,
 		       before_luns_fn before_luns, char place[CONFIGFS_PATH_MAX])
 {
@@ -209,6 +220,7 @@ int lio_make_backstore(struct journal *j, const struct backstore *b, const struc
 	journal_write(j, path, "readonly=%d", b->readonly);
 	configfs_path(path, "%s/enable", place);
 	journal_write(j, path, "1");
+	judge_opened(j, backing, place);
 	configfs_path(path, "%s/wwn/vpd_unit_serial", place);
 	journal_write(j, path, "%s", b->serial);
 	if (!j->code)

@@ -22,6 +22,15 @@ static dev_t number_in(const char *info)
 	return at && sscanf(at, "Major: %u Minor: %u", &a, &b) == 2 ? makedev(a, b) : 0;
 }
 
+dev_t lio_number_at(struct configfs *c, const char *backstore)
+{
+	char path[CONFIGFS_PATH_MAX], text[CONFIGFS_VALUE_MAX];
+
+	configfs_path(path, "%s/info", backstore);
+	configfs_text(c, path, text, sizeof(text));
+	return number_in(text);
+}
+
 static void read_backstore(struct configfs *c, struct lio_backstore *b)
 {
 	static const char before[] = "T10 VPD Unit Serial Number: ";
@@ -32,9 +41,7 @@ static void read_backstore(struct configfs *c, struct lio_backstore *b)
 	b->enabled = !strcmp(text, "1");
 	configfs_path(path, "%s/udev_path", b->path);
 	configfs_text(c, path, b->device, sizeof(b->device));
-	configfs_path(path, "%s/info", b->path);
-	configfs_text(c, path, text, sizeof(text));
-	b->number = number_in(text);
+	b->number = lio_number_at(c, b->path);
 	configfs_path(path, "%s/wwn/vpd_unit_serial", b->path);
 	configfs_text(c, path, text, sizeof(text));
 	if (!strncmp(text, before, strlen(before)))

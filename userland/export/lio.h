@@ -35,6 +35,8 @@ bool lio_backstores_visit(struct configfs *c, visit_backstore_fn visit, void *co
 /* By its name and serial number (or device, without one); false: it is not there. */
 bool lio_find_backstore(struct configfs *c, const struct backstore *b,
 			struct lio_backstore *found);
+/* What device the kernel has opened for the one at path; 0: it does not say. */
+dev_t lio_number_at(struct configfs *c, const char *path);
 /* Two serial numbers with the same 25 first hex digits make the same NAA name. */
 bool lio_same_naa(const char *serial, const char *other);
 void lio_naa(const char *serial, char naa[37]);		/* naa.6001405... */

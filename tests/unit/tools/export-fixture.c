@@ -17,7 +17,7 @@
 #include "fake-configfs.h"
 
 const char *mounted, *missing;
-bool (*devices_busy)(void);
+bool swapped, (*devices_busy)(void);
 
 static char said[20000];
 
@@ -93,7 +93,7 @@ unsigned int fake_device_number(const char *device)
 
 	for (i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
 		if (!strcmp(devices[i], device) && (!missing || strcmp(missing, device)))
-			return i + 1;
+			return i + 1 + (swapped ? 100 : 0);
 	return 0;
 }
 
@@ -190,6 +190,7 @@ void host_begin(void)
 	unlink(STATE_RUNNING);
 	mounted = NULL;
 	missing = NULL;
+	swapped = false;
 	devices_busy = NULL;
 	forget_words();
 	fake_begin();

@@ -34,6 +34,8 @@ void forget_words(void);
 void write_file(const char *path, const char *text, unsigned int mode);
 /* Devices that cannot be had: mounted. */
 extern const char *mounted, *missing;
+/* All names of devices lead to others now. */
+extern bool swapped;
 /* Has any device a command under way that does not end?  NULL: none has. */
 extern bool (*devices_busy)(void);
 
