@@ -3,8 +3,11 @@
  * Loads what a fabric needs, and finds out where the kernel keeps its state.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +77,23 @@ static bool is_directory(const char *path)
 	return !lstat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+/*
+ * LIO answers before what it writes there is on the disk.  With this flag, which
+ * all that is made below inherits, its writes wait; ext4 and XFS have it.
+ */
+static void make_synchronous(const char *directory)
+{
+	int flags, fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!ioctl(fd, FS_IOC_GETFLAGS, &flags) && !(flags & FS_SYNC_FL)) {
+		flags |= FS_SYNC_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+	close(fd);
+}
+
 static void make_directories(const char *root)
 {
 	static const char *const below[] = { "pr", "alua" };
@@ -84,6 +104,7 @@ static void make_directories(const char *root)
 	for (i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
 		snprintf(path, sizeof(path), "%.400s/%s", root, below[i]);
 		mkdir(path, 0755);
+		make_synchronous(path);
 	}
 }
 
