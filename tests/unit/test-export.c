@@ -204,6 +204,16 @@ static void die(void)
 	longjmp(gone, 1);
 }
 
+/* What the kernel does then. */
+static void recover(void)
+{
+	closefrom(3);	/* and with them the locks */
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	fake_call_at(0, NULL);
+}
+
 /* SIGKILL: nothing of ours runs any more. */
 static void test_killed(void)
 {
@@ -223,11 +233,7 @@ static void test_killed(void)
 				host_end();
 				break;
 			}
-			closefrom(3);	/* and with them the locks */
-			signal(SIGTERM, SIG_DFL);
-			signal(SIGINT, SIG_DFL);
-			signal(SIGHUP, SIG_DFL);
-			fake_call_at(0, NULL);
+			recover();
 			CHECK_SAY(!do_begin(), "%s", words_said());
 			CHECK_EQUAL(recorded_luns(), 0);
 			check_text(before, kinds[i].words[1], n);
@@ -266,6 +272,58 @@ static void test_other_device(void)
 			break;
 	}
 	CHECK(refused > 3 && refused < n);
+}
+
+static const char *const *const first_luns[] = {
+	WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+	      "acl=" INITIATOR),
+	WORDS("/dev/vg/data", "fabric=nvme-tcp", "wwn=" NQN, "acl=" HOST,
+	      "portal=127.0.0.1"),
+};
+
+static const char *const *const second_luns[] = {
+	WORDS("/dev/vg/other", "fabric=iscsi", "wwn=" IQN, "portal=10.0.0.1",
+	      "acl=iqn.1993-08.org.debian:01:second"),
+	WORDS("/dev/vg/other", "fabric=nvme-tcp", "wwn=" NQN, "acl=" HOST "2",
+	      "portal=10.0.0.1"),
+};
+
+/*
+ * Killed while another LUN is made, with another initiator and portal: neither that
+ * LUN is there nor they are.
+ */
+static void test_killed_at_second(void)
+{
+	volatile unsigned int n;
+	volatile size_t i;
+	char *volatile before;
+
+	for (i = 0; i < 2; i++) {
+		for (n = 1; n < CHANGES_MAX; n++) {
+			host_begin();
+			CHECK(!do_export(first_luns[i]));
+			before = fake_text();
+			fake_call_at(n, die);
+			if (!setjmp(gone)) {
+				CHECK(!do_export(second_luns[i]));
+				CHECK(fake_changes() < n);
+				free(before);
+				fake_call_at(0, NULL);
+				before = fake_text();
+				CHECK(!do_begin());
+				check_text(before, "complete", n);
+				host_end();
+				break;
+			}
+			recover();
+			CHECK_SAY(!do_begin(), "%s", words_said());
+			CHECK_EQUAL(recorded_luns(), 1);
+			check_text(before, first_luns[i][1], n);
+			CHECK(!do_unexport(NULL));
+			host_end();
+		}
+		CHECK(n > 6 && n < CHANGES_MAX);
+	}
 }
 
 /* --- with others of ours --- */
@@ -556,6 +614,7 @@ static const struct unit_test tests[] = {
 	{ "each-removal-fails", test_each_removal_fails },
 	{ "interrupted", test_interrupted },
 	{ "killed", test_killed },
+	{ "killed-at-second", test_killed_at_second },
 	{ "other-device", test_other_device },
 	{ "second-lun", test_second_lun },
 	{ "second-fabric", test_second_fabric },

@@ -149,6 +149,24 @@ int export_remove(struct exporting *e, const struct lun *gone)
 
 /* --- beginning and end --- */
 
+/* An initiator that was let in for a LUN which never came is not let in to the others. */
+static int remove_added(struct exporting *e, struct target *t)
+{
+	int code = fabric_is_nvmet(t->fabric) ? nvmet_remove_added(&e->configfs, t) :
+						lio_remove_added(&e->configfs, t);
+	size_t i;
+
+	if (code)
+		return code;
+	for (i = 0; i < t->added_portals.nr; i++)
+		names_remove(&t->portals, t->added_portals.name[i]);
+	for (i = 0; i < t->added_acls.nr; i++)
+		names_remove(&t->acls, t->added_acls.name[i]);
+	names_free(&t->added_portals);
+	names_free(&t->added_acls);
+	return 0;
+}
+
 /* Of somebody who was killed in the middle. */
 static int remove_incomplete(struct exporting *e)
 {
@@ -163,6 +181,11 @@ static int remove_incomplete(struct exporting *e)
 			complain("export or unexport was interrupted (%s %s), what there is of it is removed",
 				 l->fabric->name, l->wwn);
 			code = export_remove(e, l);
+			any = true;
+		}
+	for (i = 0; i < e->state.targets && !code; i++)
+		if (e->state.target[i].added_portals.nr || e->state.target[i].added_acls.nr) {
+			code = remove_added(e, &e->state.target[i]);
 			any = true;
 		}
 	for (i = e->state.targets; i-- > 0 && !code;)

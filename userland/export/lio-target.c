@@ -422,6 +422,52 @@ static int remove_all(struct configfs *c, bool dry_run, const char *tpg, const c
 	return code;
 }
 
+/* All LUNs as this initiator sees them. */
+static int unmap_all(struct configfs *c, const char *tpg, const char *acl)
+{
+	char directory[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX];
+	struct names names;
+	int code = 0;
+	size_t i;
+
+	configfs_path(directory, "%s/acls/%s", tpg, acl);
+	configfs_list(c, directory, &names);
+	for (i = 0; i < names.nr && !code; i++) {
+		configfs_path(path, "%s/%s", directory, names.name[i]);
+		if (!strncmp(names.name[i], "lun_", 4))
+			code = remove_with_links(c, false, path);
+	}
+	names_free(&names);
+	return code;
+}
+
+int lio_remove_added(struct configfs *c, const struct target *t)
+{
+	char tpg[CONFIGFS_PATH_MAX];
+	int code = 0;
+	size_t i;
+
+	target_path(t->fabric, t->wwn, tpg);
+	for (i = 0; i < t->added_acls.nr && !code; i++)
+		code = unmap_all(c, tpg, t->added_acls.name[i]);
+	if (!code)
+		code = remove_all(c, false, tpg, "acls", &t->added_acls);
+	return code || t->fabric->port_only ? code :
+	       remove_all(c, false, tpg, "np", &t->added_portals);
+}
+
+bool lio_has(struct configfs *c, const struct target *t, const char *name)
+{
+	char tpg[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX];
+	bool has;
+
+	target_path(t->fabric, t->wwn, tpg);
+	configfs_path(path, "%s/acls/%s", tpg, name);
+	has = configfs_kind(c, path) == CONFIGFS_DIRECTORY;
+	configfs_path(path, "%s/np/%s", tpg, name);
+	return has || configfs_kind(c, path) == CONFIGFS_DIRECTORY;
+}
+
 int lio_remove_target(struct configfs *c, bool dry_run, const struct target *t)
 {
 	char tpg[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX];

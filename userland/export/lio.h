@@ -71,6 +71,10 @@ int lio_stop(struct journal *j, const struct target *t, const struct names *luns
 /* The LUN alone; the target with all that is recorded of it, after its last LUN. */
 int lio_remove_lun(struct configfs *c, bool dry_run, const struct target *t, const struct lun *l);
 int lio_remove_target(struct configfs *c, bool dry_run, const struct target *t);
+/* The portals and initiators that t says were added, which a removed LUN had brought with it. */
+int lio_remove_added(struct configfs *c, const struct target *t);
+/* Does the target have a portal or an initiator of this name? */
+bool lio_has(struct configfs *c, const struct target *t, const char *name);
 bool lio_target_exists(struct configfs *c, const struct target *t);
 bool lio_lun_exists(struct configfs *c, const struct lun *l);
 

@@ -154,13 +154,21 @@ static int judge(struct making *m, const struct backstore *b, const struct targe
 
 /* --- records --- */
 
-static void add_names(struct names *to, const struct names *from)
+/* added: those that nobody has made yet, who is killed shall not leave them there. */
+static void add_names(struct making *m, const struct target *t, struct names *to,
+		      const struct names *from, struct names *added)
 {
 	size_t i;
 
-	for (i = 0; i < from->nr; i++)
-		if (!names_have(to, from->name[i]))
-			names_add(to, from->name[i]);
+	for (i = 0; i < from->nr; i++) {
+		const char *name = from->name[i];
+
+		if (names_have(to, name))
+			continue;
+		names_add(to, name);
+		if (fabric_is_nvmet(t->fabric) || !lio_has(&m->e->configfs, t, name))
+			names_add(added, name);
+	}
 }
 
 static void record(struct making *m, const struct backstore *b, const struct target *t,
@@ -185,8 +193,8 @@ static void record(struct making *m, const struct backstore *b, const struct tar
 	target = state_target(s, m->fabric, m->wwn);
 	if (!m->new_target) {
 		target_copy(&m->before, target);
-		add_names(&target->portals, &t->portals);
-		add_names(&target->acls, &t->acls);
+		add_names(m, target, &target->portals, &t->portals, &target->added_portals);
+		add_names(m, target, &target->acls, &t->acls, &target->added_acls);
 	}
 	if (fabric_is_nvmet(m->fabric))
 		nvmet_plan(&m->e->configfs, s, target);
@@ -195,9 +203,12 @@ static void record(struct making *m, const struct backstore *b, const struct tar
 static void complete(struct making *m)
 {
 	struct state *s = &m->e->state;
+	struct target *t = state_target(s, m->fabric, m->wwn);
 
+	names_free(&t->added_portals);
+	names_free(&t->added_acls);
+	t->incomplete = false;
 	state_backstore(s, m->backstore)->incomplete = false;
-	state_target(s, m->fabric, m->wwn)->incomplete = false;
 	state_lun(s, m->fabric, m->wwn, m->lun)->incomplete = false;
 }
 

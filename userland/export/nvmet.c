@@ -378,6 +378,52 @@ static int remove_hosts(struct configfs *c, bool dry_run, const struct target *t
 	return code;
 }
 
+static int remove_added_hosts(struct configfs *c, struct target *t)
+{
+	char path[CONFIGFS_PATH_MAX];
+	int code = 0;
+	size_t i;
+
+	for (i = 0; i < t->added_acls.nr && !code; i++) {
+		const char *host = t->added_acls.name[i];
+
+		configfs_path(path, "nvmet/subsystems/%s/allowed_hosts/%s", t->wwn, host);
+		code = remove_link(c, false, path);
+		if (code || !names_have(&t->made_hosts, host))
+			continue;
+		configfs_path(path, "nvmet/hosts/%s", host);
+		if (!nvmet_host_used(c, host))
+			code = remove_directory(c, false, path);
+		if (!code)
+			names_remove(&t->made_hosts, host);
+	}
+	return code;
+}
+
+int nvmet_remove_added(struct configfs *c, struct target *t)
+{
+	char path[CONFIGFS_PATH_MAX], number[8];
+	int code = remove_added_hosts(c, t);
+	size_t i;
+
+	for (i = 0; i < t->added_portals.nr && !code; i++) {
+		if (!find_port(c, t->fabric, t->added_portals.name[i], number))
+			continue;
+		configfs_path(path, "nvmet/ports/%s/subsystems/%s", number, t->wwn);
+		code = remove_link(c, false, path);
+	}
+	for (i = t->made_ports.nr; i-- > 0 && !code;) {
+		configfs_path(path, "nvmet/ports/%s/subsystems", t->made_ports.name[i]);
+		if (has_entries(c, path))
+			continue;
+		configfs_path(path, "nvmet/ports/%s", t->made_ports.name[i]);
+		code = remove_directory(c, false, path);
+		if (!code)
+			names_remove(&t->made_ports, t->made_ports.name[i]);
+	}
+	return code;
+}
+
 /* Something of others is in it: then it is theirs from now on. */
 static bool has_strangers(struct configfs *c, const struct target *t)
 {

@@ -20,6 +20,8 @@ int nvmet_stop(struct journal *j, const struct target *t, const struct names *na
 int nvmet_remove_lun(struct configfs *c, bool dry_run, const struct target *t,
 		     const struct lun *l);
 int nvmet_remove_target(struct configfs *c, bool dry_run, const struct target *t);
+/* As lio_remove_added(); what is no more is no more in made_hosts and made_ports. */
+int nvmet_remove_added(struct configfs *c, struct target *t);
 bool nvmet_target_exists(struct configfs *c, const struct target *t);
 bool nvmet_host_used(struct configfs *c, const char *host);
 bool nvmet_lun_exists(struct configfs *c, const struct lun *l);

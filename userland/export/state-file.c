@@ -157,6 +157,8 @@ static bool take_target(struct state *s, struct json_object *o)
 	good = t.fabric && take_wwn(t.fabric, o, t.wwn) && take_chap(o, &t.chap) &&
 	       take_nexus(t.fabric, o, t.nexus) &&
 	       take_names(o, "portals", &t.portals) && take_names(o, "acls", &t.acls) &&
+	       take_names(o, "added_portals", &t.added_portals) &&
+	       take_names(o, "added_acls", &t.added_acls) &&
 	       take_names(o, "made_hosts", &t.made_hosts) &&
 	       take_names(o, "made_ports", &t.made_ports) && !state_target(s, t.fabric, t.wwn);
 	for (i = 0; good && i < t.portals.nr; i++)
@@ -168,6 +170,10 @@ static bool take_target(struct state *s, struct json_object *o)
 		good = wwn_parse(t.fabric->initiator, t.acls.name[i], wwn, &why) &&
 		       !strcmp(wwn, t.acls.name[i]);
 	}
+	for (i = 0; good && i < t.added_portals.nr; i++)
+		good = names_have(&t.portals, t.added_portals.name[i]);
+	for (i = 0; good && i < t.added_acls.nr; i++)
+		good = names_have(&t.acls, t.added_acls.name[i]);
 	if (good)
 		state_add_target(s, &t);
 	target_free(&t);
@@ -389,6 +395,10 @@ static struct json_object *target_object(const struct target *t)
 	add_bool(o, "any_initiator", t->any_initiator);
 	add_names(o, "portals", &t->portals);
 	add_names(o, "acls", &t->acls);
+	if (t->added_portals.nr)
+		add_names(o, "added_portals", &t->added_portals);
+	if (t->added_acls.nr)
+		add_names(o, "added_acls", &t->added_acls);
 	add_names(o, "made_hosts", &t->made_hosts);
 	add_names(o, "made_ports", &t->made_ports);
 	add_option(o, "userid", t->chap.userid);

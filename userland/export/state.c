@@ -107,6 +107,8 @@ void target_copy(struct target *to, const struct target *from)
 	*to = *from;
 	names_copy(&to->portals, &from->portals);
 	names_copy(&to->acls, &from->acls);
+	names_copy(&to->added_portals, &from->added_portals);
+	names_copy(&to->added_acls, &from->added_acls);
 	names_copy(&to->made_hosts, &from->made_hosts);
 	names_copy(&to->made_ports, &from->made_ports);
 }
@@ -115,6 +117,8 @@ void target_free(struct target *t)
 {
 	names_free(&t->portals);
 	names_free(&t->acls);
+	names_free(&t->added_portals);
+	names_free(&t->added_acls);
 	names_free(&t->made_hosts);
 	names_free(&t->made_ports);
 	chap_forget(&t->chap);

@@ -56,6 +56,8 @@ struct target {
 	bool any_initiator;
 	struct names portals;		/* as configfs spells them */
 	struct names acls;
+	/* of those two, while a LUN is being made: what was not there before */
+	struct names added_portals, added_acls;
 	struct names made_hosts;	/* nvmet: hosts/NAME that were not there */
 	struct names made_ports;	/* nvmet: ports/N that were not there */
 	struct chap chap;
