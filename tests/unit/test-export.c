@@ -251,6 +251,7 @@ static void swap(void)
 /* What was judged is what is exported, whatever becomes of its name meanwhile. */
 static void test_other_device(void)
 {
+	static const char info[] = "target/core/iblock_0/vg-data/info";
 	unsigned int n, refused = 0;
 	char *before;
 
@@ -264,8 +265,7 @@ static void test_other_device(void)
 			refused++;
 		} else {
 			free(before);
-			CHECK_SAY(strstr(fake_value("target/core/iblock_0/vg-data/info"), "Minor: 1 "),
-				  "change %u", n);
+			CHECK_SAY(strstr(fake_value(info), "Minor: 1 "), "change %u", n);
 		}
 		host_end();
 		if (fake_changes() < n)

@@ -310,7 +310,7 @@ static int open_directory(const char *path)
 	return open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Who can rename files there could put an old one of root's, or one of another kind, in its place. */
+/* Who can rename files there could put another one of root's in its place. */
 static int judge_directory(const char *path, int dir)
 {
 	struct stat st;
