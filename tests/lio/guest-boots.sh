@@ -14,12 +14,16 @@ set -euo pipefail
 . "$(dirname "$0")/../vm/guest-lib.sh"
 export LVM_SUPPRESS_FD_WARNINGS=1
 initiator=iqn.1993-08.org.debian:01:larder
-name=iqn.2003-01.org.example:boots
+iqn=iqn.2003-01.org.example:boots
 target=/sys/kernel/config/target
-portal_group=$target/iscsi/$name/tpgt_1
-by_path=/dev/disk/by-path/ip-127.0.0.1:3260-iscsi-$name-lun-0
+portal_group=$target/iscsi/$iqn/tpgt_1
+by_path=/dev/disk/by-path/ip-127.0.0.1:3260-iscsi-$iqn-lun-0
 
-tree() { find "$target" -mindepth 3 \( -type d -o -type l \) | grep -vE '/core/alua|/discovery_auth|/iblock_' | sort; }
+# What a link to a storage object is called means nothing to anybody.
+tree() {
+	find "$target" -mindepth 3 \( -type d -printf '%p\n' -o -type l -printf '%h/LINK\n' \) |
+		grep -vE '/core/alua|/discovery_auth|/iblock_' | sort
+}
 loop_disk() {
 	local disk
 	for disk in /sys/block/sd*; do
@@ -38,7 +42,7 @@ login() {
 	echo "InitiatorName=$initiator" >/etc/iscsi/initiatorname.iscsi
 	systemctl restart iscsid
 	iscsiadm -m discovery -t sendtargets -p 127.0.0.1
-	iscsiadm -m node -T $name -p 127.0.0.1 --login
+	iscsiadm -m node -T $iqn -p 127.0.0.1 --login
 	wait_until 30 test -b "$by_path"
 }
 
@@ -56,7 +60,7 @@ make_exports() {
 	pvcreate -q "$slow" "$fast"
 	vgcreate -q vg "$slow" "$fast"
 	larder create vg/data --size 128M --cache-pv "$fast" --mode writeback --yes
-	larder export vg/data --fabric iscsi --wwn $name --portal 127.0.0.1 --acl $initiator --alua-group left
+	larder export vg/data --fabric iscsi --wwn $iqn --portal 127.0.0.1 --acl $initiator --alua-group left
 	larder export vg/data --fabric loopback
 	login
 	head -c 8M /dev/urandom >/share/pattern
@@ -79,6 +83,7 @@ comes_back() {
 	tree >got
 	same 'boot: configfs is what it was'
 	expect 'boot: the same serial number' 0 '' diff "$(backstore)/wwn/vpd_unit_serial" /share/serial
+	expect 'boot: LIO writes its state at once' 0 '^--S' lsattr /etc/rtslib-fb-target/pr
 	expect 'boot: state of the port group' 0 'state 1' echo "state $(alua_state)"
 	expect 'boot: that is what it was' 0 'state 1' cat /share/alua
 	expect 'boot: an initiator logs in' 0 'successful' login
@@ -95,7 +100,7 @@ data_and_reservations() {
 	expect 'APTPL: others do not' 1 'Invalid exchange' \
 		dd if=/share/pattern of="$(loop_disk)" bs=4k count=1 oflag=direct conv=nocreat,notrunc
 	expect 'APTPL: clear' 0 '' sg_persist --out --clear --param-rk=0xabc "$by_path"
-	expect 'boot: and logs out' 0 'successful' iscsiadm -m node -T $name -p 127.0.0.1 --logout
+	expect 'boot: and logs out' 0 'successful' iscsiadm -m node -T $iqn -p 127.0.0.1 --logout
 }
 
 # One switch for all of it.
@@ -144,7 +149,14 @@ howto() {
 	disk_by_serial fast >/dev/null
 	systemctl stop iscsid.socket iscsid || true
 	/repo/tests/lio/howto-commands --set disk=$slow --set ssd=$fast --set size=300M --set address=127.0.0.1 >/tmp/howto
-	expect 'howto: every command' 0 '' timeout 1200 bash -euo pipefail -c '. /tmp/howto'
+	# With -v it is seen how far it came.
+	if timeout 1200 bash -euvo pipefail /tmp/howto >/tmp/howto.out 2>&1; then
+		ok 'howto: every command'
+	else
+		not_ok "howto: ended with $?" && tail -n 40 /tmp/howto.out | sed 's/^/#   /'
+		show_why
+		return
+	fi
 	expect 'howto: the cache is gone' 0 'linear' lvs --noheadings -o segtype store/data
 	mkdir -p /mnt/store
 	mount /dev/store/data /mnt/store
