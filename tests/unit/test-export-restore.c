@@ -167,6 +167,27 @@ static void test_missing_device(void)
 	host_end();
 }
 
+/* The name and serial number of what waits are those of another kind of export now. */
+static void test_other_kind(void)
+{
+	static const char serial[] = "serial=12345678-1234-4234-8234-1234567890ab";
+	struct state s;
+
+	begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=loopback", serial)));
+	CHECK_EQUAL(do_save(NULL), 0);
+	host_restart();
+	missing = "/dev/vg/data";
+	CHECK_SAY(!do_export(WORDS("/dev/mapper/vg-data", "fabric=nvme-tcp", "any", serial)), "%s",
+		  words_said());
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK_SAY(!state_load(&s, STATE_SAVED), "%s", words_said());
+	CHECK_EQUAL(s.luns, 1);
+	state_free(&s);
+	CHECK_EQUAL(do_unexport(NULL), 0);
+	host_end();
+}
+
 static void test_unexported(void)
 {
 	begin();
@@ -422,6 +443,7 @@ static const struct unit_test tests[] = {
 	{ "restart", test_restart },
 	{ "others_clear", test_others_clear },
 	{ "missing_device", test_missing_device },
+	{ "other_kind", test_other_kind },
 	{ "unexported", test_unexported },
 	{ "each_step_fails", test_each_step_fails },
 	{ "reservations", test_reservations },

@@ -126,7 +126,8 @@ static void keep_waiting(const struct save *s, struct state *to, const struct st
 	if (state_lun(to, l->fabric, l->wwn, l->lun) || !b || !t)
 		return;
 	other = state_backstore(to, b->name);
-	if (backing_number(b->device, &number) || (other && strcmp(other->serial, b->serial))) {
+	if (backing_number(b->device, &number) ||
+	    (other && (strcmp(other->serial, b->serial) || other->nvmet != b->nvmet))) {
 		if (!s->quiet)
 			printf("%s: not exported any more by %s %s, taken out\n", b->device,
 			       l->fabric->name, l->wwn);

@@ -85,6 +85,7 @@ int configfs_open(struct configfs *c)
 
 static const char *const devices[] = {
 	"/dev/vg/data", "/dev/vg/other", "/dev/mapper/vg-third", "/dev/vg/fourth",
+	"/dev/mapper/vg-data",
 };
 
 unsigned int fake_device_number(const char *device)
