@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -194,6 +195,9 @@ static void test_again(void)
 
 #define TPG_PATH	"target/iscsi/" IQN "/tpgt_1"
 
+static const char *const drain_one[] = { "vg/data", "--drain", "--timeout", "0", NULL };
+static const char *const drain_all[] = { "--all", "--drain", "--timeout", "0", NULL };
+
 /* Nothing has changed, and the next command finds nothing to be finished. */
 static void check_same(char *was, const char *what, unsigned int step, size_t luns)
 {
@@ -224,6 +228,25 @@ static void test_sessions(void)
 	CHECK_SAY(!unexport(WORDS("/dev/mapper/vg-third")), "%s", words_said());
 	CHECK_SAY(!unexport(WORDS("--all", "--drain")), "%s", words_said());
 	CHECK_EQUAL(recorded_luns(), 0);
+	host_end();
+}
+
+/* What cannot be recorded is not begun. */
+static void test_no_records(void)
+{
+	static const char in_the_way[] = LARDER_ROOT "/run/larder/.exports.json.new";
+	char *was;
+
+	host_begin();
+	export_all();
+	was = fake_text();
+	fake_fail_at(0);
+	CHECK(!mkdir(in_the_way, 0700));
+	CHECK_EQUAL(unexport(WORDS("--all")), EXIT_NO_OUTPUT);
+	CHECK_EQUAL(unexport(drain_all), EXIT_NO_OUTPUT);
+	CHECK(!rmdir(in_the_way));
+	CHECK_EQUAL(fake_changes(), 0);
+	check_same(was, "no records", 0, 4);
 	host_end();
 }
 
@@ -299,9 +322,6 @@ static void test_waits(void)
 		    EXIT_WRONG_USAGE);
 	host_end();
 }
-
-static const char *const drain_one[] = { "vg/data", "--drain", "--timeout", "0", NULL };
-static const char *const drain_all[] = { "--all", "--drain", "--timeout", "0", NULL };
 
 /* What does not end in time is as before, and a step that fails changes nothing either. */
 static void test_put_back(const char *const *words)
@@ -473,6 +493,7 @@ static const struct unit_test tests[] = {
 	{ "goes-on", test_goes_on },
 	{ "again", test_again },
 	{ "sessions", test_sessions },
+	{ "no-records", test_no_records },
 	{ "any-initiator", test_any_initiator },
 	{ "leaving", test_leaving },
 	{ "waits", test_waits },

@@ -248,12 +248,11 @@ int export_remove_all(struct exporting *e, const struct state *these, const stru
 	if (!these->luns)
 		return 0;
 	code = how->drain ? 0 : judge_sessions(e, these);
-	if (!code)
-		code = mark(e, these, true);
 	if (code)
 		return code;
+	code = mark(e, these, true);
 	/* what is stopped first would be printed twice */
-	if (how->drain && !e->dry_run)
+	if (!code && how->drain && !e->dry_run)
 		code = drain(e, these, how->seconds);
 	if (!code)
 		code = remove_all(e, these, how->quiet);
