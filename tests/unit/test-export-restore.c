@@ -290,7 +290,8 @@ static const char *backstore_value(const char *name)
 static void test_reservations(void)
 {
 	static const char aptpl[] =
-		"PR_REG_START: 0\ninitiator_node=iqn.a\nsa_res_key=2748\nres_holder=1\nPR_REG_END: 0\n";
+		"PR_REG_START: 0\ninitiator_node=iqn.a\nsa_res_key=2748\nres_holder=1\n"
+		"PR_REG_END: 0\n";
 	static const char damaged[] = "PR_REG_START: 0\nsa_res_key=2748\nPR_REG_END: 0\n\0";
 	char serial[UUID_MAX];
 
