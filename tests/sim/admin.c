@@ -155,6 +155,7 @@ void admin_boot(void)
 	if (world_may(WORLD_memory))
 		memory_fail_nowait(world_one_in(2) ? 5 + (u32)world_below(100) : 0);
 	world.md = sim_dm_create();
+	tuples_boot();
 	/* before anything is on them, the metadata device would be too small for more */
 	if (world.came_up)
 		grow_devices();
@@ -527,6 +528,7 @@ void admin_detach(void)
 	sim_disk_zero(&devices.dev[DEV_METADATA].disk, 0, 8, true);
 	/* a new cache needs records for all of a cache device that has grown */
 	world.came_up = false;
+	tuples_new_cache();
 	if (world.grows)
 		grow(DEV_METADATA, METADATA_SECTORS_MAX, METADATA_SECTORS_MAX);
 	sim_disk_flush(&devices.dev[DEV_METADATA].disk);

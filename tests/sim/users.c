@@ -365,7 +365,7 @@ void users_bypass(void)
 		oracle_fill(&world.oracle, id, r.sector, r.sectors, data);
 		if (world.pi.origin.interval)
 			cells = malloc(r.sectors * sizeof(*cells));
-		if (world.pi.pass)
+		if (tuples_kept())
 			tuples_of_write(id, r.sector, data, cells, r.sectors);
 		else if (cells)
 			devices_generate(origin, r.sector, data, cells, r.sectors);
