@@ -20,13 +20,8 @@
 #include "oracle-internal.h"
 #include "world.h"
 
-/* Seeds; another number may be given by EXTRA=-D.., to look into these worlds alone. */
-#ifndef PI_ONE_IN
-#define PI_ONE_IN 3
-#endif
-#ifndef CARRIER_ONE_IN
+#define PI_ONE_IN 3		/* seeds */
 #define CARRIER_ONE_IN 3	/* of those with the same profile on both devices */
-#endif
 #define DAMAGES_MAX 4
 #define DAMAGE_ONE_IN 4		/* looks of the administrator */
 #define BAD_ONE_IN 40		/* writes with tuples */
@@ -97,12 +92,14 @@ void tuples_pick(void)
 	/* of its own: without tuples a seed is what it was */
 	t.rng.state = sim_mix(world.options.seed ^ 0x7475706c6573ull);
 	sim_tuples_end_early = false;
-	if (!world_may(WORLD_tuples) || sim_rng_below(&t.rng, PI_ONE_IN))
+	if (!world_may(WORLD_tuples) ||
+	    (sim_rng_below(&t.rng, PI_ONE_IN) && !world.options.carriers))
 		return;
 	pick_profiles(&pi->origin, &pi->cache);
 	pi->any = true;
 	pi->pass = !memcmp(&pi->origin, &pi->cache, sizeof(pi->cache));
-	pi->carrier = pi->pass && !sim_rng_below(&carriers, CARRIER_ONE_IN) && world_may(WORLD_carrier);
+	pi->carrier = pi->pass && world_may(WORLD_carrier) &&
+		      (!sim_rng_below(&carriers, CARRIER_ONE_IN) || world.options.carriers);
 	if (pi->carrier) {
 		pi->pass = false;
 		pi->cache.type = 0;

@@ -30,6 +30,7 @@ struct world_options {
 	u32 without;		/* mask of features */
 	u32 rounds, users, ops;	/* at most; 0: as the seed says */
 	bool trace;
+	bool carriers;		/* most cache devices keep tuples without knowing what they are */
 };
 
 struct world_config {
