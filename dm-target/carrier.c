@@ -102,7 +102,8 @@ static bool deliver(const struct larder_cache *c, struct bio *bio, u8 *tuples)
 }
 
 /* A clone for the cache device, with room for tuples; NULL: out of memory. */
-static struct bio *make_leg(struct larder_cache *c, struct bio *bio, struct larder_carried **carried)
+static struct bio *make_leg(struct larder_cache *c, struct bio *bio,
+			    struct larder_carried **carried)
 {
 	u32 bytes = nr_of(c, bio) * PI_TUPLE;
 	struct larder_carried *t = kmalloc(struct_size(t, tuples, bytes), GFP_NOIO);

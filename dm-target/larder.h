@@ -214,7 +214,7 @@ struct larder_cache {
 	/* these two change only while suspended */
 	bool pi;			/* the device has the profile, requests may bring tuples */
 	bool pi_kept;			/* own transfers carry them, also where pi is not set */
-	bool carrier;			/* with pi_kept: the cache device does not know what it keeps */
+	bool carrier;			/* with pi_kept: the cache device does not look at them */
 	bool pi_possible;		/* at the constructor: there is memory for them */
 	bool carrier_possible;		/* ... and the cache device was such a one */
 	bool mark_expected;		/* ... and the metadata will allow it */

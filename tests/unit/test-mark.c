@@ -99,7 +99,7 @@ static void test_stays(void)
 	}
 }
 
-/* A module that does not know the mark would see an unknown feature: load() must refuse to write. */
+/* A module that does not know the mark sees a feature that it does not know, and may not write. */
 static void test_feature(void)
 {
 	start(3);
