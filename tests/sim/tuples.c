@@ -40,6 +40,7 @@ static struct {
 	bool usable;		/* in this boot */
 	bool sound;		/* all that is cached has its tuple */
 	bool must_carry;	/* ... and the module has to know that */
+	bool foretold;		/* ... and had to when it made the table */
 	bool tags_lost;		/* what was cached may have been written back with made tuples */
 	u32 nr_damages;
 	struct damage {
@@ -160,6 +161,12 @@ void tuples_boot(void)
 		world.pi.word = "pi=auto";
 }
 
+/* Whether they will pass is chosen with the table. */
+void tuples_loaded(void)
+{
+	t.foretold = t.must_carry;
+}
+
 /* Nothing is cached, and nothing ever was. */
 void tuples_new_cache(void)
 {
@@ -187,10 +194,10 @@ void tuples_resumed(void)
 	bool should = world.pi.pass && !off;
 
 	if (world.pi.carrier) {
-		should = t.must_carry && !off;
+		should = t.foretold && !off;
 		carrier_resumed();
-		/* begun again by a resume, they pass from the next table on */
-		if (t.must_carry && !should && !off)
+		/* carried from this resume on, they pass from the next table on, or already */
+		if (t.must_carry && !t.foretold && !off)
 			should = passes;
 	}
 	if (passes != should)

@@ -149,6 +149,7 @@ void tuples_pick(void);
 void tuples_begin(void);
 void tuples_pick_word(void);
 void tuples_boot(void);
+void tuples_loaded(void);
 void tuples_resumed(void);
 void tuples_new_cache(void);
 bool tuples_kept(void);		/* the origin's are to stay as they were */
