@@ -106,10 +106,9 @@ static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *
 	accept(bio, run);
 	slot_touch(&c->map, slot);
 	count(c, COUNT_READ_HIT);
-	if (unlikely(c->carrier))
-		return larder_carrier_read(c, bio, in_slot(c, e, slot));
 	if (unlikely(c->pi_kept))
-		return larder_pi_read(c, bio, c->cache_dev, in_slot(c, e, slot));
+		return c->carrier ? larder_carrier_read(c, bio, in_slot(c, e, slot)) :
+				    larder_pi_read(c, bio, c->cache_dev, in_slot(c, e, slot));
 	larder_remap(bio, c->cache_dev, in_slot(c, e, slot));
 	return DM_MAPIO_REMAPPED;
 }
