@@ -209,13 +209,31 @@ static inline void larder_read_tuples(struct bio *bio, unsigned int at, void *to
 	}
 }
 
+/* Overwrites the bio's tuples, from the first one on. */
+static inline void larder_write_tuples(struct bio *bio, const void *from, unsigned int bytes)
+{
+	struct bio_integrity_payload *bip = bio_integrity(bio);
+	struct bvec_iter iter = bip->bip_iter;
+	struct bio_vec bv;
+
+	while (bytes && iter.bi_size) {
+		bv = bvec_iter_bvec(bip->bip_vec, iter);
+		bv.bv_len = min(bv.bv_len, bytes);
+		memcpy_to_bvec(&bv, from);
+		bvec_iter_advance(bip->bip_vec, &iter, bv.bv_len);
+		from += bv.bv_len;
+		bytes -= bv.bv_len;
+	}
+}
+
 /* Which checks are asked of the devices. */
 static inline unsigned short larder_tuple_flags(const struct larder_profile *p)
 {
 	unsigned short flags = p->guard == GUARD_IP ? BIP_IP_CHECKSUM : 0;
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
-	flags |= BIP_CHECK_GUARD | (p->ref_tag ? BIP_CHECK_REFTAG : 0);
+	if (p->guard != GUARD_NONE)
+		flags |= BIP_CHECK_GUARD | (p->ref_tag ? BIP_CHECK_REFTAG : 0);
 #endif
 	return flags;
 }
@@ -252,6 +270,10 @@ static inline int larder_attach_tuples(struct bio *bio, void *memory, unsigned i
 #else /* CONFIG_BLK_DEV_INTEGRITY */
 
 #define LARDER_REGISTERS_INTEGRITY 0
+
+static inline void larder_write_tuples(struct bio *bio, const void *from, unsigned int bytes)
+{
+}
 
 static inline bool larder_bdev_profile(struct block_device *bdev, struct larder_profile *p)
 {
@@ -321,6 +343,22 @@ static inline int larder_attach_tuples(struct bio *bio, void *memory, unsigned i
 }
 
 #endif /* CONFIG_BLK_DEV_INTEGRITY */
+
+/* The checksum of type CRC, for who has to compare it himself. */
+#if defined(CONFIG_BLK_DEV_INTEGRITY) && IS_ENABLED(CONFIG_CRC_T10DIF)
+#define LARDER_HAS_CRC 1
+#include <linux/crc-t10dif.h>
+static inline u16 larder_guard(u16 guard, const void *data, unsigned int bytes)
+{
+	return crc_t10dif_update(guard, data, bytes);
+}
+#else
+#define LARDER_HAS_CRC 0
+static inline u16 larder_guard(u16 guard, const void *data, unsigned int bytes)
+{
+	return 0;
+}
+#endif
 
 /* A disk without a driver, not to be added; NULL: no memory. */
 static inline struct gendisk *larder_alloc_disk(void)

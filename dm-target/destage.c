@@ -101,7 +101,7 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 	u32 i;
 
 	bitmap_zero(d->have, WINDOW_UNITS);
-	larder_transfer_init(c, &t, d->tuples);
+	larder_transfer_init(c, &t, d->tuples, start);
 	for (i = 0; i < nr; i++)
 		window_read_entry(c, &t, &entries[i], start);
 	status = larder_transfer_wait(&t);
@@ -110,7 +110,7 @@ static blk_status_t window_copy(struct larder_cache *c, const struct destage_ent
 	if (status)
 		return status;
 
-	larder_transfer_init(c, &t, d->tuples);
+	larder_transfer_init(c, &t, d->tuples, start);
 	for_each_set_bitrange(unit, end, d->have, WINDOW_UNITS) {
 		u64 from = start + (u64)unit * UNIT_SECTORS;
 		u64 to = min(start + (u64)end * UNIT_SECTORS, c->geometry.origin_sectors);

@@ -53,7 +53,7 @@ static void leg_done(struct bio *bio)
 
 	if (!atomic_dec_and_test(&io->legs))
 		return;
-	if (unlikely(io->cache->pi)) {
+	if (unlikely(io->cache->pi_kept)) {
 		kfree(io->tuples[0]);
 		kfree(io->tuples[1]);
 	}
@@ -86,12 +86,14 @@ static void send_leg(struct larder_cache *c, struct bio *bio, struct dm_dev *dev
 {
 	struct bio *leg;
 
-	if (unlikely(c->pi))
+	*status = BLK_STS_RESOURCE;
+	if (unlikely(c->carrier) && dev == c->cache_dev)
+		leg = larder_carrier_clone(c, bio, tuples, status);
+	else if (unlikely(c->pi))
 		leg = larder_pi_clone(c, bio, dev, tuples);
 	else
 		leg = bio_alloc_clone(dev->bdev, bio, GFP_NOIO, &c->bios);
 	if (unlikely(!leg)) {
-		*status = BLK_STS_RESOURCE;
 		leg_done(bio);
 		return;
 	}

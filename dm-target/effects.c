@@ -11,12 +11,15 @@
 
 /* tuples: of the pages, or NULL; they go along with the data where they are kept. */
 void larder_transfer_init(struct larder_cache *c, struct larder_transfer *t,
-			  struct larder_tuples *tuples)
+			  struct larder_tuples *tuples, u64 sector)
 {
 	atomic_set(&t->pending, 1);
 	t->status = BLK_STS_OK;
+	t->cache = c;
 	t->tuples = c->pi_kept ? tuples : NULL;
 	init_completion(&t->done);
+	if (unlikely(c->carrier && tuples))
+		larder_carrier_seed(c, tuples, sector);
 }
 
 static void transfer_put(struct larder_transfer *t)
@@ -72,19 +75,28 @@ void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct d
 		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset)
 {
 	u64 at = offset, end = at + ((u64)sectors << SECTOR_SHIFT), bytes;
+	bool carried = unlikely(c->carrier) && dev == c->cache_dev, with;
+	bool judged = !carried && (opf & REQ_OP_MASK) == REQ_OP_WRITE;
+	blk_status_t status = BLK_STS_OK;
 	struct bio *bio;
-	bool with;
 
+	if (carried)
+		status = larder_carrier_begin(c, t, opf, pages, at, end);
+	if (status) {
+		WRITE_ONCE(t->status, status);
+		return;
+	}
 	for (; at < end; at += bytes) {
 		bytes = end - at;
 		with = false;
 		if (unlikely(t->tuples))
-			bytes = larder_tuples_run(c, t->tuples, opf, at, bytes, &with);
+			bytes = larder_tuples_run(c, t->tuples, judged, at, bytes, &with);
 		bio = make_bio(c, dev, opf, pages, at, bytes);
 		bio->bi_iter.bi_sector = sector;
 		bytes = bio->bi_iter.bi_size;
 		sector += bytes >> SECTOR_SHIFT;
-		if (with && larder_tuples_attach(c, t->tuples, bio, at)) {
+		if (with && larder_tuples_attach(c, t->tuples, bio, at, carried ?
+						 &c->cache_profile : &c->profile)) {
 			WRITE_ONCE(t->status, BLK_STS_RESOURCE);
 			bio_put(bio);
 			continue;
@@ -97,6 +109,8 @@ blk_status_t larder_transfer_wait(struct larder_transfer *t)
 {
 	transfer_put(t);
 	wait_for_completion_io(&t->done);
+	if (unlikely(t->cache->carrier) && t->tuples && !t->status)
+		t->status = larder_carrier_end(t);
 	return t->status;
 }
 
@@ -113,7 +127,7 @@ int larder_flush_devices(struct larder_cache *c, unsigned int devices)
 	struct larder_transfer t;
 
 	/* two parts of one SSD need only one, but the second costs it next to nothing */
-	larder_transfer_init(c, &t, NULL);
+	larder_transfer_init(c, &t, NULL, 0);
 	if (devices & DEVICE_METADATA)
 		flush_one(c, &t, c->metadata_dev);
 	if (devices & DEVICE_CACHE) {

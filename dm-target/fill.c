@@ -22,6 +22,7 @@ struct fill {
 	u32 sectors;
 	u32 generation;
 	u32 nr_pages;
+	bool bare;			/* the tuples are still to be made */
 	struct larder_tuples *tuples;	/* of the pages, or NULL */
 	struct page *pages[];
 };
@@ -111,7 +112,7 @@ static void fill_block(struct larder_cache *c, struct fill *f, const struct exte
 		count(c, COUNT_FILL_DROPPED);
 		return;
 	}
-	larder_transfer_init(c, &t, f->tuples);
+	larder_transfer_init(c, &t, f->tuples, f->sector);
 	while (request_grain_run(&c->geometry, e->block, grains, next, &offset, &sectors, &next)) {
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, sectors);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE,
@@ -137,6 +138,10 @@ static void fill_worker(struct work_struct *work)
 	struct extent e;
 	u32 at;
 
+	if (f->bare)
+		larder_carrier_make(c, f->tuples, f->pages,
+				    f->sectors >> (c->profile.interval_exp - SECTOR_SHIFT),
+				    f->sector);
 	for (at = 0; at < f->sectors && READ_ONCE(c->running); at += e.sectors) {
 		extent_init(&c->geometry, &e, f->sector + at, f->sectors - at);
 		fill_block(c, f, &e, at);
@@ -163,14 +168,17 @@ static void copy_bio(struct fill *f, struct bio *bio, struct bvec_iter start)
 	}
 }
 
-/* Of a read that has brought some; without them, they are made below when the slot is written. */
+/* Of a read that has brought some; without them, they are made when the slot is written. */
 static bool copy_tuples(struct fill *f, struct bio *bio)
 {
+	bool has = larder_has_tuples(bio);
+
 	f->tuples = NULL;
-	if (likely(!f->c->pi_kept) || !larder_has_tuples(bio))
+	f->bare = !has && f->c->carrier;
+	if (likely(!f->c->pi_kept) || (!has && !f->bare))
 		return true;
 	f->tuples = larder_tuples_alloc(f->c, f->nr_pages, GFP_NOWAIT | __GFP_NOWARN);
-	return f->tuples && larder_tuples_copy(f->c, f->tuples, bio);
+	return f->tuples && (f->bare || larder_tuples_copy(f->c, f->tuples, bio, f->sector));
 }
 
 /* End of a read from the origin, in whatever context that is. */
@@ -223,13 +231,13 @@ static blk_status_t copy_run(struct larder_cache *c, struct copy_in *op, u32 off
 	while (sectors) {
 		u32 n = min_t(u32, sectors, COPY_PAGES << (PAGE_SHIFT - SECTOR_SHIFT));
 
-		larder_transfer_init(c, &t, op->tuples);
+		larder_transfer_init(c, &t, op->tuples, from);
 		count(c, COUNT_ORIGIN_READS);
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, op->pages, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			return status;
-		larder_transfer_init(c, &t, op->tuples);
+		larder_transfer_init(c, &t, op->tuples, from);
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, n);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, to, n, op->pages, 0);
 		status = larder_transfer_wait(&t);

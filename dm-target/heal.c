@@ -18,9 +18,13 @@ static blk_status_t read_piece(struct larder_cache *c, struct bio *bio, struct d
 	if (!piece)
 		return BLK_STS_RESOURCE;
 	bio_trim(piece, offset, sectors);
-	piece->bi_iter.bi_sector = sector;
-	submit_bio_wait(piece);
-	status = piece->bi_status;
+	if (c->carrier && dev == c->cache_dev) {
+		status = larder_carrier_read_now(c, piece, sector);
+	} else {
+		piece->bi_iter.bi_sector = sector;
+		submit_bio_wait(piece);
+		status = piece->bi_status;
+	}
 	bio_put(piece);
 	return status;
 }

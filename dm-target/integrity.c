@@ -8,8 +8,17 @@
  * which takes the memory, and again at each resume, since what is below may
  * have changed.  Documentation/integrity.rst says what is promised, and has
  * the rules.
+ *
+ * A cache device that does not know what it keeps (carrier.c) does as well as
+ * one with the same profile, but only as long as the metadata say that nothing
+ * was ever written to it without tuples.
  */
 #include "larder.h"
+#include "core/pi.h"
+
+static const char unmarked[] =
+	"some of what is cached was written without tuples: write it back and drop it, or make the cache anew";
+static const char other_profile[] = "the device has not got the profile: load the table again";
 
 /* NULL when they are the same, else what distinguishes them. */
 static const char *compare(const struct larder_profile *a, const struct larder_profile *b)
@@ -29,25 +38,57 @@ static const char *compare(const struct larder_profile *a, const struct larder_p
 	return NULL;
 }
 
-/* NULL when tuples can be carried between the devices: then *common is the profile. */
-static const char *why_not_kept(struct larder_cache *c, struct larder_profile *common)
+/* NULL when the cache device, which does not know what it keeps, can keep these tuples. */
+static const char *why_not_carried(const struct larder_profile *p,
+				   const struct larder_profile *carrier)
 {
-	struct larder_profile cached = { };
-	bool origin_has = larder_bdev_profile(c->origin_dev->bdev, common);
-	bool cache_has = larder_bdev_profile(c->cache_dev->bdev, &cached);
-
-	if (!origin_has && !cache_has)
-		return "neither origin nor cache device has protection information";
-	if (!origin_has)
-		return "the origin has no protection information";
-	if (!cache_has)
-		return "the cache device has no protection information";
-	if (common->guard == GUARD_NONE || cached.guard == GUARD_NONE)
-		return "metadata without a guard, which no device checks, are not carried";
-	return compare(common, &cached);
+	if (p->guard != GUARD_CRC || p->tuple_size != PI_TUPLE || p->tuple_offset)
+		return "the cache device keeps metadata without a guard, and the origin has other tuples than 8 bytes with a CRC";
+	if (carrier->tuple_size != PI_TUPLE)
+		return "the cache device keeps metadata without a guard, and not of 8 bytes";
+	if (carrier->interval_exp != p->interval_exp)
+		return "origin and cache device have different protection intervals";
+	if (!LARDER_HAS_CRC)
+		return "the kernel has not got the CRC for a cache device that does not check tuples";
+	return NULL;
 }
 
-/* NULL when requests may bring tuples; kept: what why_not_kept() says. */
+/* What the two devices have in common. */
+struct match {
+	const char *why_not;		/* NULL: tuples can be carried between the devices, and then: */
+	bool carrier;			/* the cache device does not know what it keeps */
+	struct larder_profile tuples, cached;
+};
+
+static void find_match(struct larder_cache *c, struct match *m)
+{
+	bool origin_has = larder_bdev_profile(c->origin_dev->bdev, &m->tuples);
+	bool cache_has = larder_bdev_profile(c->cache_dev->bdev, &m->cached);
+
+	m->carrier = false;
+	if (!origin_has && !cache_has)
+		m->why_not = "neither origin nor cache device has protection information";
+	else if (!origin_has)
+		m->why_not = "the origin has no protection information";
+	else if (!cache_has)
+		m->why_not = "the cache device has no protection information";
+	else if (m->tuples.guard == GUARD_NONE)
+		m->why_not = "metadata without a guard, which no device checks, are not carried";
+	else if (m->cached.guard != GUARD_NONE)
+		m->why_not = compare(&m->tuples, &m->cached);
+	else
+		m->why_not = why_not_carried(&m->tuples, &m->cached);
+	m->carrier = !m->why_not && m->cached.guard == GUARD_NONE;
+}
+
+/* Are there memory and limits for it? */
+static bool as_constructed(const struct larder_cache *c, const struct match *m)
+{
+	return c->pi_possible && m->carrier == c->carrier_possible &&
+	       !compare(&m->tuples, &c->profile);
+}
+
+/* NULL when requests may bring tuples; kept: what find_match() says. */
 static const char *why_not(const struct larder_cache *c, const char *kept)
 {
 	return c->args.pi == PI_OFF ? "the table says so" : kept;
@@ -78,12 +119,18 @@ static int refuse(struct larder_cache *c, const char *why)
 /* Constructor, with the devices open. */
 int larder_pi_construct(struct larder_cache *c, char **error)
 {
-	const char *kept = why_not_kept(c, &c->profile), *why = why_not(c, kept);
 	struct larder_profile before;
 	bool had = larder_table_profile(c->ti->table, &before);
+	struct match m = { };
+	const char *why;
 
+	find_match(c, &m);
+	why = why_not(c, m.why_not);
+	c->profile = m.tuples;
+	c->cache_profile = m.cached;
 	c->pi_reason = why;
-	c->pi_possible = !kept;
+	c->pi_possible = !m.why_not;
+	c->carrier_possible = m.carrier;
 	/* somebody may be sending tuples of that kind; where profiles are limits, dm core judges */
 	if (!why && LARDER_REGISTERS_INTEGRITY && had && compare(&before, &c->profile)) {
 		*error = "The device has another kind of protection information already";
@@ -103,6 +150,40 @@ int larder_pi_construct(struct larder_cache *c, char **error)
 	return 0;
 }
 
+/* Will nothing be cached at the resume?  What a live cache does until then is not known. */
+static int foretell_empty(struct larder_cache *c, bool *empty, char **error)
+{
+	struct larder_scan scan;
+	int err;
+
+	*empty = metadata_found(c->metadata) == METADATA_BLANK;
+	if (*empty || larder_has_twin(c))
+		return 0;
+	err = larder_scan(c, &scan, error);
+	if (err)
+		return err;
+	*empty = find_first_bit(scan.used, scan.nr_slots) >= scan.nr_slots;
+	larder_scan_free(&scan);
+	return 0;
+}
+
+/* Constructor, with the metadata looked at: the profile is chosen before the resume. */
+int larder_pi_expect(struct larder_cache *c, char **error)
+{
+	bool ours = metadata_found(c->metadata) == METADATA_OURS;
+	int err = 0;
+
+	if (!c->carrier_possible)
+		return 0;
+	c->mark_expected = ours && metadata_tuples_marked(c->metadata);
+	if (!c->mark_expected)
+		err = foretell_empty(c, &c->mark_expected, error);
+	if (err || c->mark_expected || c->args.pi != PI_REQUIRE)
+		return err;
+	*error = (char *)unmarked;
+	return refuse(c, unmarked);
+}
+
 /* Does a device below make checksums of what is written? */
 static bool needs_stable_writes(const struct larder_cache *c)
 {
@@ -111,10 +192,12 @@ static bool needs_stable_writes(const struct larder_cache *c)
 
 void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits)
 {
-	struct larder_profile now = { };
-	const char *why = why_not(c, why_not_kept(c, &now));
-	bool pass = c->pi_possible && !why && !compare(&now, &c->profile);
+	struct match m = { };
+	bool pass;
 
+	find_match(c, &m);
+	pass = !why_not(c, m.why_not) && as_constructed(c, &m) &&
+	       (!m.carrier || c->mark_expected);
 	larder_limit_integrity(limits, pass ? c->origin_dev->bdev : NULL);
 	/* follows from the profile, and is not inherited without one */
 	if (needs_stable_writes(c))
@@ -135,22 +218,69 @@ static void register_profile(struct larder_cache *c, bool pass)
 /* Preresume: nothing is under way. */
 int larder_pi_resume(struct larder_cache *c)
 {
-	struct larder_profile now = { }, has = { };
-	const char *kept = why_not_kept(c, &now), *why;
+	struct larder_profile has = { };
+	struct match m = { };
+	const char *why;
 
-	/* the memory is made for what there was then */
-	if (!kept && (!c->pi_possible || compare(&now, &c->profile)))
-		kept = "the devices had other protection information when the table was loaded";
-	why = why_not(c, kept);
+	find_match(c, &m);
+	if (!m.why_not && !as_constructed(c, &m))
+		m.why_not = "the devices had other protection information when the table was loaded";
+	why = why_not(c, m.why_not);
+	if (!why && m.carrier && !c->mark_expected)
+		why = unmarked;
 	if (LARDER_REGISTERS_INTEGRITY)
 		register_profile(c, !why);
 	/* whoever sends tuples goes by what the device says */
-	if (!why && (!larder_table_profile(c->ti->table, &has) || compare(&has, &now)))
-		why = "the device has not got the profile: load the table again";
+	if (!why && (!larder_table_profile(c->ti->table, &has) || compare(&has, &m.tuples)))
+		why = other_profile;
 	c->pi_reason = why;
 	c->pi = !why;
-	c->pi_kept = !kept;
+	c->carrier_wanted = !m.why_not && m.carrier;
+	/* with a carrier, that is still to be seen: larder_pi_settle() */
+	c->carrier = false;
+	c->pi_kept = !m.why_not && !m.carrier;
 	return why && c->args.pi == PI_REQUIRE ? refuse(c, why) : 0;
+}
+
+static int mark(struct larder_cache *c, bool marked)
+{
+	int err = larder_run_operation(c, metadata_mark_tuples_begin(c->metadata, marked));
+
+	if (err)
+		DMERR("%s: cannot record whether what is cached has its tuples (%d)",
+		      dm_table_device_name(c->ti->table), err);
+	return err;
+}
+
+/*
+ * The metadata are there and active, nothing has been written to the cache
+ * device.  Who cannot write tuples says so first, in the superblocks, and who
+ * wants to rely on them must find that nobody ever said so.
+ */
+int larder_pi_settle(struct larder_cache *c)
+{
+	bool marked = metadata_tuples_marked(c->metadata);
+	int err = 0;
+
+	if (!c->carrier_wanted)
+		return marked ? mark(c, false) : 0;
+	if (!marked && !atomic64_read(&c->map.nr_used)) {
+		err = mark(c, true);
+		marked = true;
+	}
+	if (err)
+		return err;
+	c->carrier = marked;
+	c->pi_kept = marked;
+	if (marked) {
+		/* better than was expected, but the device is as it is */
+		if (c->pi_reason == unmarked)
+			c->pi_reason = other_profile;
+		return 0;
+	}
+	c->pi = false;
+	c->pi_reason = why_not(c, unmarked);
+	return c->args.pi == PI_REQUIRE ? refuse(c, unmarked) : 0;
 }
 
 /* A request with tuples, which we cannot keep: to lose them in silence would be worse. */

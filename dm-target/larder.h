@@ -20,6 +20,7 @@
  *	fill.c		into the cache: fills, copying in for merges
  *	integrity.c	T10 protection information: does it pass, and why not
  *	tuples.c	its tuples, on their way with the data
+ *	carrier.c	cache devices that keep tuples without knowing what they are
  *	heal.c		protection errors of the cache device
  *	scrub.c		looks for damage on the cache device
  *	discard.c	discards
@@ -213,9 +214,14 @@ struct larder_cache {
 	/* these two change only while suspended */
 	bool pi;			/* the device has the profile, requests may bring tuples */
 	bool pi_kept;			/* own transfers carry them, also where pi is not set */
+	bool carrier;			/* with pi_kept: the cache device does not look at them */
 	bool pi_possible;		/* at the constructor: there is memory for them */
+	bool carrier_possible;		/* ... and the cache device was such a one */
+	bool mark_expected;		/* ... and the metadata will allow it */
+	bool carrier_wanted;		/* at the resume: the devices allow it */
 	const char *pi_reason;		/* why pi is not set, or NULL */
-	struct larder_profile profile;	/* with pi_possible: of both devices */
+	struct larder_profile profile;	/* with pi_possible: of the origin, and of what is kept */
+	struct larder_profile cache_profile;	/* of the cache device */
 	u32 tuples_per_page;
 
 	struct geometry geometry;
@@ -336,6 +342,7 @@ struct larder_scan {
 	unsigned long *beyond;	/* it holds what is beyond the end of the origin */
 	unsigned long *dirty;	/* what it holds is dirty */
 	unsigned long *intent;	/* it may have become dirty since */
+	unsigned long *used;	/* it holds anything */
 };
 
 /* Process context; *error as the constructor's.  To be freed when it succeeds. */
@@ -370,11 +377,14 @@ struct larder_transfer {
 	atomic_t pending;
 	blk_status_t status;
 	struct completion done;
+	struct larder_cache *cache;
 	struct larder_tuples *tuples;	/* of the pages, or NULL */
+	struct page **pages;		/* of a read that carrier.c has to look at */
 };
 
+/* sector: of the origin, that the pages begin with. */
 void larder_transfer_init(struct larder_cache *c, struct larder_transfer *t,
-			  struct larder_tuples *tuples);
+			  struct larder_tuples *tuples, u64 sector);
 void larder_transfer(struct larder_cache *c, struct larder_transfer *t, struct dm_dev *dev,
 		     blk_opf_t opf, u64 sector, u32 sectors, struct page **pages, u32 offset);
 blk_status_t larder_transfer_wait(struct larder_transfer *t);
@@ -382,27 +392,47 @@ blk_status_t larder_transfer_wait(struct larder_transfer *t);
 /* integrity.c */
 int larder_pi_construct(struct larder_cache *c, char **error);
 void larder_pi_limits(struct larder_cache *c, struct queue_limits *limits);
+int larder_pi_expect(struct larder_cache *c, char **error);
 int larder_pi_resume(struct larder_cache *c);
+int larder_pi_settle(struct larder_cache *c);
 int larder_pi_refuse(struct larder_cache *c);
 
 /* tuples.c; what belongs to pages of data, from their first interval on */
 struct larder_tuples {
 	u64 seed;		/* of the first */
+	unsigned long *unchecked;	/* of a carrier: intervals that are being read */
+	u32 nr;
 	u32 nr_pages;
 	struct page *pages[];
 };
 
 struct larder_tuples *larder_tuples_alloc(struct larder_cache *c, u32 pages, gfp_t gfp);
 void larder_tuples_free(struct larder_tuples *t);
-bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct bio *bio);
-u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, blk_opf_t opf,
+bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct bio *bio,
+			u64 sector);
+u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, bool judged,
 		      u64 at, u64 bytes, bool *with);
 int larder_tuples_attach(struct larder_cache *c, const struct larder_tuples *t, struct bio *bio,
-			 u64 at);
+			 u64 at, const struct larder_profile *p);
 struct bio *larder_pi_clone(struct larder_cache *c, struct bio *bio, struct dm_dev *dev,
 			    void **copy);
 int larder_pi_read(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, u64 sector);
 int larder_pi_miss(struct larder_cache *c, struct bio *bio, struct larder_io *io);
+
+/* carrier.c */
+struct bio *larder_carrier_clone(struct larder_cache *c, struct bio *bio, void **carried,
+				 blk_status_t *status);
+int larder_carrier_write(struct larder_cache *c, struct bio *bio, u64 in_slot);
+int larder_carrier_read(struct larder_cache *c, struct bio *bio, u64 in_slot);
+blk_status_t larder_carrier_read_now(struct larder_cache *c, struct bio *part, u64 in_slot);
+void larder_carrier_seed(const struct larder_cache *c, struct larder_tuples *t, u64 sector);
+void larder_carrier_adopt(const struct larder_cache *c, struct larder_tuples *t, u32 nr, u64 seed,
+			  u64 sector);
+void larder_carrier_make(const struct larder_cache *c, struct larder_tuples *t, struct page **pages,
+			 u32 nr, u64 sector);
+blk_status_t larder_carrier_begin(struct larder_cache *c, struct larder_transfer *t, blk_opf_t opf,
+				  struct page **pages, u64 at, u64 end);
+blk_status_t larder_carrier_end(struct larder_transfer *t);
 
 /* heal.c */
 void larder_heal(struct larder_cache *c, struct larder_io *io);

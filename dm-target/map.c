@@ -12,9 +12,18 @@ void larder_remap(struct bio *bio, struct dm_dev *dev, u64 sector)
 	bio->bi_iter.bi_sector = sector;
 }
 
-static void remap_to_slot(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot)
+static u64 in_slot(const struct larder_cache *c, const struct extent *e, u32 slot)
 {
-	larder_remap(bio, c->cache_dev, geometry_slot_start(&c->geometry, slot) + e->offset);
+	return geometry_slot_start(&c->geometry, slot) + e->offset;
+}
+
+/* A write that has been set up, and cut. */
+static int send_to_slot(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot)
+{
+	if (unlikely(c->carrier))
+		return larder_carrier_write(c, bio, in_slot(c, e, slot));
+	larder_remap(bio, c->cache_dev, in_slot(c, e, slot));
+	return DM_MAPIO_REMAPPED;
 }
 
 static void accept(struct bio *bio, u32 sectors)
@@ -98,9 +107,9 @@ static int read_held(struct larder_cache *c, struct bio *bio, struct larder_io *
 	slot_touch(&c->map, slot);
 	count(c, COUNT_READ_HIT);
 	if (unlikely(c->pi_kept))
-		return larder_pi_read(c, bio, c->cache_dev,
-				      geometry_slot_start(&c->geometry, slot) + e->offset);
-	remap_to_slot(c, bio, e, slot);
+		return c->carrier ? larder_carrier_read(c, bio, in_slot(c, e, slot)) :
+				    larder_pi_read(c, bio, c->cache_dev, in_slot(c, e, slot));
+	larder_remap(bio, c->cache_dev, in_slot(c, e, slot));
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -173,8 +182,8 @@ static int write_to_origin(struct larder_cache *c, struct bio *bio, struct larde
 	return DM_MAPIO_REMAPPED;
 }
 
-static int write_to_slot(struct larder_cache *c, struct bio *bio, struct larder_io *io,
-			 const struct extent *e, u32 slot, u64 grains)
+static void set_up_slot_write(struct bio *bio, struct larder_io *io, const struct extent *e,
+			      u32 slot, u64 grains)
 {
 	io->kind = IO_WRITE_HIT;
 	io->block = e->block;
@@ -186,8 +195,6 @@ static int write_to_slot(struct larder_cache *c, struct bio *bio, struct larder_
 		bio->bi_opf &= ~REQ_FUA;
 		io->fua = true;
 	}
-	remap_to_slot(c, bio, e, slot);
-	return DM_MAPIO_REMAPPED;
 }
 
 #define NEEDS_MERGE 1000	/* beside DM_MAPIO_* */
@@ -231,7 +238,7 @@ static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io 
 		}
 		grains = e->touched;
 	}
-	write_to_slot(c, bio, io, e, slot, grains);
+	set_up_slot_write(bio, io, e, slot, grains);
 	run = e->sectors;
 	if (!grains && run < bio_sectors(bio))
 		run = extend_hit(c, bio, io, e, slot, true);
@@ -239,7 +246,7 @@ static int write_held(struct larder_cache *c, struct bio *bio, struct larder_io 
 	slot_touch_write(&c->map, slot);
 	count(c, COUNT_WRITE_HIT);
 	count_by(c, COUNT_CACHE_SECTORS_WRITTEN, run);
-	return DM_MAPIO_REMAPPED;
+	return send_to_slot(c, bio, e, slot);
 }
 
 /* A write to a block that is in the cache but cannot simply be held. */
@@ -336,7 +343,8 @@ again:
 	accept(bio, e->sectors);
 	if (whole) {
 		count_by(c, COUNT_CACHE_SECTORS_WRITTEN, e->sectors);
-		return write_to_slot(c, bio, io, e, fresh, e->touched);
+		set_up_slot_write(bio, io, e, fresh, e->touched);
+		return send_to_slot(c, bio, e, fresh);
 	}
 	count(c, COUNT_MERGE);
 	larder_copy_in(c, bio, e->block, fresh, e->touched & ~e->covered);

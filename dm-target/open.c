@@ -421,7 +421,7 @@ int larder_open(struct larder_cache *c)
 	c->committer.origin_ever_flushed = false;
 	c->committer.cache_flushed = ~0ull;
 	c->committer.cache_dirty_flushed = ~0ull;
-	err = adapt(c, anew) ?: bring_up_policy(c);
+	err = larder_pi_settle(c) ?: adapt(c, anew) ?: bring_up_policy(c);
 	if (err) {
 		DMERR("%s: cannot go on with the metadata (%d)", name_of(c), err);
 		larder_release_metadata(c);

@@ -67,12 +67,12 @@ static int copy_tail(struct larder_cache *c, u32 slot, u64 block, u64 from, u64 
 
 	for (; from < to && !status; from += n) {
 		n = min_t(u64, to - from, PAGE_SIZE >> SECTOR_SHIFT);
-		larder_transfer_init(c, &t, tuples);
+		larder_transfer_init(c, &t, tuples, from);
 		larder_transfer(c, &t, c->origin_dev, REQ_OP_READ, from, n, &page, 0);
 		status = larder_transfer_wait(&t);
 		if (status)
 			break;
-		larder_transfer_init(c, &t, tuples);
+		larder_transfer_init(c, &t, tuples, from);
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_WRITE, from + shift, n, &page, 0);
 		status = larder_transfer_wait(&t);
 	}

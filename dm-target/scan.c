@@ -28,6 +28,7 @@ static int scan_entry(void *context, u32 slot, const struct larder_entry *entry)
 
 	set_to(scan->beyond, slot, beyond);
 	set_to(scan->dirty, slot, entry->dirty);
+	set_to(scan->used, slot, flags & LARDER_ENTRY_USED);
 	if (beyond)
 		scan->end = max(scan->end, block + 1);
 	return 0;
@@ -59,6 +60,7 @@ static int read_records(struct larder_cache *c, struct larder_scan *scan)
 		bitmap_zero(scan->beyond, scan->nr_slots);
 		bitmap_zero(scan->dirty, scan->nr_slots);
 		bitmap_zero(scan->intent, scan->nr_slots);
+		bitmap_zero(scan->used, scan->nr_slots);
 		err = larder_run_operation(c, metadata_load_begin(c->metadata, &visitor, false));
 	} while (err == -EUCLEAN && --tries);
 	return err;
@@ -72,13 +74,14 @@ int larder_scan(struct larder_cache *c, struct larder_scan *scan, char **error)
 	memset(scan, 0, sizeof(*scan));
 	scan->nr_blocks = c->geometry.nr_origin_blocks;
 	scan->nr_slots = c->geometry.nr_slots;
-	scan->beyond = vzalloc(array_size(longs, 3 * sizeof(long)));
+	scan->beyond = vzalloc(array_size(longs, 4 * sizeof(long)));
 	if (!scan->beyond) {
 		*error = "Out of memory";
 		return -ENOMEM;
 	}
 	scan->dirty = scan->beyond + longs;
 	scan->intent = scan->dirty + longs;
+	scan->used = scan->intent + longs;
 	err = read_records(c, scan);
 	if (!err)
 		return 0;

@@ -105,14 +105,15 @@ static u64 in_origin(const struct larder_cache *c, const struct piece *p)
 	return geometry_block_start(&c->geometry, p->block) + p->offset;
 }
 
-static blk_status_t transfer(struct larder_cache *c, struct dm_dev *dev, blk_opf_t opf, u64 sector,
-			     u32 sectors)
+static blk_status_t transfer(struct larder_cache *c, struct dm_dev *dev, blk_opf_t opf,
+			     const struct piece *p)
 {
+	u64 sector = dev == c->cache_dev ? in_slot(c, p) : in_origin(c, p);
 	struct larder_scrub *s = c->scrub;
 	struct larder_transfer t;
 
-	larder_transfer_init(c, &t, s->tuples);
-	larder_transfer(c, &t, dev, opf, sector, sectors, s->pages, 0);
+	larder_transfer_init(c, &t, s->tuples, in_origin(c, p));
+	larder_transfer(c, &t, dev, opf, sector, p->sectors, s->pages, 0);
 	return larder_transfer_wait(&t);
 }
 
@@ -186,16 +187,16 @@ static bool write_anew(struct larder_cache *c, const struct piece *p, bool *have
 	blk_status_t status;
 
 	count(c, COUNT_ORIGIN_READS);
-	status = transfer(c, c->origin_dev, REQ_OP_READ, in_origin(c, p), p->sectors);
+	status = transfer(c, c->origin_dev, REQ_OP_READ, p);
 	*have = !status;
 	if (status) {
 		count(c, COUNT_ORIGIN_ERROR);
 		return false;
 	}
 	count_by(c, COUNT_CACHE_SECTORS_WRITTEN, p->sectors);
-	status = transfer(c, c->cache_dev, REQ_OP_WRITE, in_slot(c, p), p->sectors);
+	status = transfer(c, c->cache_dev, REQ_OP_WRITE, p);
 	count(c, COUNT_WRITES_CACHE);
-	return !status && !transfer(c, c->cache_dev, REQ_OP_READ, in_slot(c, p), p->sectors);
+	return !status && !transfer(c, c->cache_dev, REQ_OP_READ, p);
 }
 
 /* What is to become of a piece that could not be read twice; true: its block is to be dropped. */
@@ -328,7 +329,8 @@ static blk_status_t window_read(struct larder_cache *c, const struct window *w, 
 	struct piece p;
 
 	*sectors = 0;
-	larder_transfer_init(c, &t, s->tuples);
+	larder_transfer_init(c, &t, s->tuples,
+			     geometry_block_start(&c->geometry, w->block) + w->start);
 	while (window_run(c, w, false, &next, &p)) {
 		larder_transfer(c, &t, c->cache_dev, REQ_OP_READ, in_slot(c, &p), p.sectors,
 				s->pages, (p.offset - w->start) << SECTOR_SHIFT);
@@ -345,7 +347,7 @@ static u32 window_mend(struct larder_cache *c, const struct window *w, struct pi
 	struct piece p;
 
 	while (window_run(c, w, true, &next, &p)) {
-		status = transfer(c, c->cache_dev, REQ_OP_READ, in_slot(c, &p), p.sectors);
+		status = transfer(c, c->cache_dev, REQ_OP_READ, &p);
 		if (!status || !mend(c, &p, status))
 			continue;
 		*bad = p;

@@ -185,9 +185,11 @@ static void emit_integrity(struct larder_cache *c, struct out *o)
 {
 	const struct larder_profile *p = &c->profile;
 
-	emit(o, ",\"pi\":\"%s\",\"pi_wanted\":\"%s\",\"pi_kept\":%s", c->pi ? "pass" :
-	     c->args.pi == PI_OFF ? "off" : "none", larder_pi_names[c->args.pi],
-	     c->pi_kept ? "true" : "false");
+	const char *passes = c->carrier ? "carrier" : "pass";
+
+	emit(o, ",\"pi\":\"%s\",\"pi_wanted\":\"%s\",\"pi_kept\":%s,\"pi_carried\":%s",
+	     c->pi ? passes : c->args.pi == PI_OFF ? "off" : "none", larder_pi_names[c->args.pi],
+	     c->pi_kept ? "true" : "false", c->carrier ? "true" : "false");
 	if (c->pi)
 		emit(o, ",\"pi_profile\":\"%s\",\"pi_interval\":%u,\"pi_tuple\":%u", p->name,
 		     1u << p->interval_exp, p->tuple_size);

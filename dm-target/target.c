@@ -175,7 +175,7 @@ static int construct(struct larder_cache *c, unsigned int argc, char **argv, cha
 		      c->args.policy_name);
 		return -EINVAL;
 	}
-	err = larder_probe(c, error);
+	err = larder_probe(c, error) ?: larder_pi_expect(c, error);
 	if (err)
 		return err;
 	if (c->args.mode == MODE_PASS_THROUGH) {

@@ -5,7 +5,7 @@
  * in caches whose c->pi_kept is set.  The lowest driver exchanges the reference
  * tags in place, for writes without putting them back, and it adds to or
  * subtracts from the seed; so nothing here ever looks at them, but for
- * never-written sectors.
+ * never-written sectors.  A cache device without such a driver: see carrier.c.
  */
 #include <linux/slab.h>
 
@@ -22,6 +22,14 @@ struct larder_tuples *larder_tuples_alloc(struct larder_cache *c, u32 pages, gfp
 
 	if (!t)
 		return NULL;
+	t->nr = nr;
+	if (c->carrier_possible) {
+		t->unchecked = kcalloc(BITS_TO_LONGS(nr), sizeof(long), gfp);
+		if (!t->unchecked) {
+			kfree(t);
+			return NULL;
+		}
+	}
 	for (; t->nr_pages < nr_pages; t->nr_pages++) {
 		t->pages[t->nr_pages] = alloc_page(gfp);
 		if (!t->pages[t->nr_pages]) {
@@ -40,6 +48,7 @@ void larder_tuples_free(struct larder_tuples *t)
 		return;
 	for (i = 0; i < t->nr_pages; i++)
 		__free_page(t->pages[i]);
+	kfree(t->unchecked);
 	kfree(t);
 }
 
@@ -57,8 +66,9 @@ static bool is_complete(const struct larder_cache *c, struct bio *bio)
 	return larder_has_tuples(bio) && larder_tuple_bytes(bio) == nr * c->profile.tuple_size;
 }
 
-/* Those of a read that has ended; false when it has not got them all. */
-bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct bio *bio)
+/* Those of a read of that sector that has ended; false when it has not got them all. */
+bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct bio *bio,
+			u64 sector)
 {
 	u32 per_page = c->tuples_per_page * c->profile.tuple_size, at, bytes, i;
 
@@ -68,6 +78,8 @@ bool larder_tuples_copy(struct larder_cache *c, struct larder_tuples *t, struct 
 	t->seed = larder_tuple_seed(bio);
 	for (at = 0, i = 0; at < bytes; at += per_page, i++)
 		larder_read_tuples(bio, at, page_address(t->pages[i]), min(per_page, bytes - at));
+	if (c->carrier)
+		larder_carrier_adopt(c, t, bytes / c->profile.tuple_size, t->seed, sector);
 	return true;
 }
 
@@ -86,10 +98,11 @@ static bool is_blank(const struct larder_cache *c, const u8 *tuple)
 
 /*
  * How many of the bytes from at on go into one bio: its tuples are one piece
- * within a page, and what is to be written is blank, or is not, all of it.
- * *with: whether it has tuples; without, they are made below.
+ * within a page, and of what is to be written to a device that judges it, all
+ * is blank or nothing is.  *with: whether it has tuples; without, they are made
+ * below.
  */
-u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, blk_opf_t opf,
+u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, bool judged,
 		      u64 at, u64 bytes, bool *with)
 {
 	u32 first = at >> c->profile.interval_exp, n;
@@ -97,7 +110,7 @@ u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, blk
 	u32 limit = min_t(u64, room, bytes >> c->profile.interval_exp);
 
 	*with = true;
-	if ((opf & REQ_OP_MASK) != REQ_OP_WRITE)
+	if (!judged)
 		return (u64)limit << c->profile.interval_exp;
 	*with = !is_blank(c, tuple(c, t, first));
 	for (n = 1; n < limit; n++)
@@ -108,13 +121,13 @@ u64 larder_tuples_run(struct larder_cache *c, const struct larder_tuples *t, blk
 
 /* The bio is complete; at: where its first byte is. */
 int larder_tuples_attach(struct larder_cache *c, const struct larder_tuples *t, struct bio *bio,
-			 u64 at)
+			 u64 at, const struct larder_profile *p)
 {
 	u32 first = at >> c->profile.interval_exp;
 	u32 nr = bio->bi_iter.bi_size >> c->profile.interval_exp;
 
 	return larder_attach_tuples(bio, tuple(c, t, first), nr * c->profile.tuple_size,
-				    t->seed + first, &c->profile, NULL);
+				    t->seed + first, p, NULL);
 }
 
 /* --- with users' requests --- */

@@ -122,6 +122,8 @@ static void print_contents(const struct image *image)
 	printf("\nslots: %llu used, %llu of them dirty: %llu grains, ", LL(t->slots_used),
 	       LL(t->slots_dirty), LL(t->grains_dirty));
 	print_size(t->dirty_sectors);
+	if (le64_to_cpu(sb->ro_compat) & LARDER_RO_COMPAT_TUPLES)
+		printf("\nprotection information: the cache device carries the tuples of all that is cached");
 	printf("\njournal: ");
 	if (image->nr_damages[SEVERITY_DAMAGE])
 		printf("%u blocks, it is not certain how many to replay\n", g->journal_blocks);

@@ -255,6 +255,8 @@ static void begin_larder(struct xml *x, const char **attributes)
 		return;
 	}
 	r->complete = h.complete;
+	/* who has written to the cache device since, and how, it does not know */
+	r->unmarked = h.ro_compat & LARDER_RO_COMPAT_TUPLES;
 	sb->version = cpu_to_le32(LARDER_FORMAT_VERSION);
 	sb->flags = cpu_to_le32(h.clean && !r->unclean ? LARDER_SUPER_CLEAN : 0);
 	sb->compat = cpu_to_le64(h.compat);

@@ -279,6 +279,7 @@ static void report(const struct restore *r)
 		add_number(o, "slots_used", t->slots_used);
 		add_number(o, "slots_dirty", t->slots_dirty);
 		add_number(o, "hints_left_out", r->stock.lost_hints);
+		add_bool(o, "tuples_left_out", r->unmarked);
 		print_object(o);
 		return;
 	}
@@ -291,6 +292,9 @@ static void report(const struct restore *r)
 	if (r->origin_guessed)
 		printf("note: the origin is taken to have %llu sectors, as dm-cache does not say; "
 		       "the next start of the cache puts that right\n", LL(g->origin_sectors));
+	if (r->unmarked)
+		printf("note: the tuples of protection information that the cache device carries are "
+		       "not used any more: they may be of other data than this\n");
 	if (r->stock.lost_hints)
 		printf("note: %llu hints of blocks that are not cached were left out\n",
 		       LL(r->stock.lost_hints));

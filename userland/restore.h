@@ -46,6 +46,7 @@ struct restore {
 	bool layout;		/* ... and geometry and layout are known */
 	bool complete;
 	bool origin_guessed;
+	bool unmarked;		/* had the mark that everything has its tuple, see core/format.h */
 	struct build build;
 	struct image image;
 };

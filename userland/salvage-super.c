@@ -79,6 +79,9 @@ static int take_super(struct salvage *s, const char *path, const struct larder_s
 		return EXIT_DAMAGED;
 	}
 	s->md->buffers.super = *sb;
+	/* another cache may have been there meanwhile: its data have other tuples, or none */
+	if (s->options.wiped)
+		s->md->buffers.super.ro_compat &= ~cpu_to_le64(LARDER_RO_COMPAT_TUPLES);
 	s->super_known = true;
 	return 0;
 }

@@ -59,6 +59,12 @@
  * slots (invariant I3): under LARDER_INTENT_WRITE_BACK they count as dirty,
  * under LARDER_INTENT_WRITE_THROUGH they are dropped, as the origin is right.
  * Which slots: bit n of the mask stands for slots 2n and 2n + 1 of the page.
+ *
+ * Tuples.  A cache device that keeps something beside each sector, but does not
+ * know what it is, can carry protection information.  LARDER_RO_COMPAT_TUPLES
+ * says that all that records name has been written with its tuple.  It is set
+ * only while nothing is cached; before anything is written without, it is gone
+ * from both superblocks, so that no damage to one of them brings it back.
  */
 #ifndef CORE_FORMAT_H
 #define CORE_FORMAT_H
@@ -93,11 +99,12 @@ struct larder_unit_header {
 #define LARDER_COMPAT_HINTS		(1ull << 0)	/* entries carry policy hints */
 #define LARDER_COMPAT_POLICY_BLOB	(1ull << 1)	/* reserved: saved policy state */
 #define LARDER_RO_COMPAT_QUARANTINE	(1ull << 0)	/* reserved: list of unreadable ranges */
+#define LARDER_RO_COMPAT_TUPLES		(1ull << 1)	/* see above: the cache device has them */
 #define LARDER_INCOMPAT_PINS		(1ull << 0)	/* reserved: pinned entries */
 #define LARDER_INCOMPAT_PI_AREA		(1ull << 1)	/* reserved: PI side area */
 #define LARDER_INCOMPAT_ZERO_GRAINS	(1ull << 2)	/* reserved: dirty without valid */
 #define LARDER_INCOMPAT_SUPPORTED	0ull
-#define LARDER_RO_COMPAT_SUPPORTED	0ull
+#define LARDER_RO_COMPAT_SUPPORTED	LARDER_RO_COMPAT_TUPLES
 #define LARDER_COMPAT_SUPPORTED		LARDER_COMPAT_HINTS
 
 #define LARDER_SUPER_CLEAN		(1u << 0)	/* stopped in order: no intents */

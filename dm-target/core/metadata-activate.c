@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What needs a superblock write of its own: activation (a new epoch), the
- * extension of the formatted table, a resize, and the orderly stop.  And a
+ * extension of the formatted table, a resize, the mark for tuples and the orderly stop.  And a
  * rewrite of both superblocks, only to see whether the device still takes it.
  */
 #include "metadata-internal.h"
@@ -129,6 +129,30 @@ struct metadata_op *metadata_rewrite_begin(struct metadata *md)
 	if (!md->active)
 		return metadata_refuse(md, &md->op, -ESHUTDOWN);
 	return metadata_start(md, &md->op, rewrite_run);
+}
+
+static int mark_run(struct metadata *md, struct metadata_io *io)
+{
+	struct larder_superblock *next;
+
+	if (md->op.state)
+		super_written(md);
+	if (md->op.state++ == 2)
+		return METADATA_DONE;
+	next = super_edit(md);
+	if (md->marking_tuples)
+		next->ro_compat |= cpu_to_le64(LARDER_RO_COMPAT_TUPLES);
+	else
+		next->ro_compat &= ~cpu_to_le64(LARDER_RO_COMPAT_TUPLES);
+	return super_write(md, io);
+}
+
+struct metadata_op *metadata_mark_tuples_begin(struct metadata *md, bool marked)
+{
+	if (!md->active)
+		return metadata_refuse(md, &md->op, -ESHUTDOWN);
+	md->marking_tuples = marked;
+	return metadata_start(md, &md->op, mark_run);
 }
 
 static u32 extension_pages(const struct metadata *md)

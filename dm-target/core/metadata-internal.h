@@ -104,6 +104,7 @@ struct metadata {
 	struct metadata_commit commit;
 	struct metadata_activation activation;
 	struct geometry resized;	/* being written */
+	bool marking_tuples;		/* as the mark is to be */
 };
 
 static_assert(sizeof(struct metadata_buffers) % LARDER_UNIT_SIZE == 0, "page aligned buffers");

@@ -82,6 +82,11 @@ const struct geometry *metadata_geometry(const struct metadata *md)
 	return &md->geometry;
 }
 
+bool metadata_tuples_marked(const struct metadata *md)
+{
+	return le64_to_cpu(md->buffers.super.ro_compat) & LARDER_RO_COMPAT_TUPLES;
+}
+
 u64 metadata_generation(const struct metadata *md)
 {
 	return le64_to_cpu(md->buffers.super.generation);

@@ -193,6 +193,14 @@ struct metadata_op *metadata_rewrite_begin(struct metadata *md);
  */
 struct metadata_op *metadata_resize_begin(struct metadata *md, const struct geometry *g);
 
+/*
+ * Sets or takes back LARDER_RO_COMPAT_TUPLES, in both superblocks; durable when
+ * done.  Fails: perhaps in one of them, so neither what the mark promises nor
+ * what it forbids may be broken before it has succeeded.
+ */
+struct metadata_op *metadata_mark_tuples_begin(struct metadata *md, bool marked);
+bool metadata_tuples_marked(const struct metadata *md);
+
 /* For status: units in use of the whole device (table, journal, fixed parts), and its size. */
 void metadata_usage(const struct metadata *md, u64 *used_units, u64 *total_units);
 u64 metadata_journal_used(const struct metadata *md);

@@ -385,6 +385,8 @@ static void scan_interval(struct command *command, const struct pi_io_transfer *
 			  unsigned int interval, int error, struct run *run)
 {
 	unsigned int step = pi_io_interval_sectors(&command->device.format);
+	/* who does not look at tuples may have those of another place */
+	unsigned int foreign = command->device.format.type == PI_IO_OPAQUE ? PI_IO_WRONG_REF : 0;
 	struct run next = {
 		.at = transfer->start + interval * step,
 		.sectors = step,
@@ -397,7 +399,7 @@ static void scan_interval(struct command *command, const struct pi_io_transfer *
 		found = pi_io_judge(transfer, interval, U64_MAX);
 		next.holds = found.sector;
 		next.version = found.version;
-		if (found.wrong & ~PI_IO_WRONG_DATA)
+		if (found.wrong & ~(PI_IO_WRONG_DATA | foreign))
 			next.error = -EUCLEAN;
 	}
 	add_to_run(command->session, run, &next);

@@ -67,10 +67,14 @@ static bool try_again(const char *what, int err, u32 *tries, const char *why)
 static int load_table(u64 sectors, bool write_back, const char *policy, const char **why)
 {
 	char line[200];
+	int err;
 
 	make_line(line, sizeof(line), write_back, policy);
 	sim_log("admin: table %llu %s", (unsigned long long)sectors, line);
-	return sim_dm_load(world.md, sectors, line, why);
+	err = sim_dm_load(world.md, sectors, line, why);
+	if (!err)
+		tuples_loaded();
+	return err;
 }
 
 static void load_for_sure(u64 sectors, bool write_back, const char *policy)
@@ -155,6 +159,7 @@ void admin_boot(void)
 	if (world_may(WORLD_memory))
 		memory_fail_nowait(world_one_in(2) ? 5 + (u32)world_below(100) : 0);
 	world.md = sim_dm_create();
+	tuples_boot();
 	/* before anything is on them, the metadata device would be too small for more */
 	if (world.came_up)
 		grow_devices();
@@ -304,6 +309,8 @@ static void manage_pass_through(void)
 	snprintf(line, sizeof(line), "metadata cache origin %u %u passthrough %s smq 0",
 		 world.config.chunk_sectors, *world.pi.word ? 2u : 1u, world.pi.word);
 	err = sim_dm_load(world.md, world.sectors, line, &why);
+	if (!err)
+		tuples_loaded();
 	sim_log("admin: pass-through: %d %s", err, why ? why : "");
 	if (err && err != -EINVAL && !world.errors_expected)
 		sim_fail("pass-through failed with %d (%s)", err, why ? why : "no reason given");
@@ -527,6 +534,7 @@ void admin_detach(void)
 	sim_disk_zero(&devices.dev[DEV_METADATA].disk, 0, 8, true);
 	/* a new cache needs records for all of a cache device that has grown */
 	world.came_up = false;
+	tuples_new_cache();
 	if (world.grows)
 		grow(DEV_METADATA, METADATA_SECTORS_MAX, METADATA_SECTORS_MAX);
 	sim_disk_flush(&devices.dev[DEV_METADATA].disk);

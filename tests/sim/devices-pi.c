@@ -11,6 +11,12 @@ static const struct blk_integrity *profile(const struct backing *b)
 	return b->bdev.disk.integrity.metadata_size ? &b->bdev.disk.integrity : NULL;
 }
 
+/* It does not know what it keeps. */
+static bool is_carrier(const struct backing *b)
+{
+	return b->bdev.disk.integrity.csum_type == BLK_INTEGRITY_CSUM_NONE;
+}
+
 static bool has_ref_tag(const struct backing *b)
 {
 	return b->bdev.disk.integrity.flags & BLK_INTEGRITY_REF_TAG;
@@ -20,14 +26,14 @@ void devices_set_profile(enum device_name name, const struct device_profile *p)
 {
 	struct backing *b = &devices.dev[name];
 
-	b->disk.flags |= SIM_DISK_TUPLES;
+	b->disk.flags |= SIM_DISK_TUPLES | (p->type ? 0 : SIM_DISK_CARRIER);
 	b->disk.unit = p->interval / SIM_SECTOR;
 	b->bdev.disk.integrity = (struct blk_integrity){
 		.flags = BLK_INTEGRITY_DEVICE_CAPABLE |
 			 (p->type == 1 ? BLK_INTEGRITY_REF_TAG : 0),
-		.csum_type = BLK_INTEGRITY_CSUM_CRC,
+		.csum_type = p->type ? BLK_INTEGRITY_CSUM_CRC : BLK_INTEGRITY_CSUM_NONE,
 		.metadata_size = SIM_TUPLE,
-		.pi_tuple_size = SIM_TUPLE,
+		.pi_tuple_size = p->type ? SIM_TUPLE : 0,
 		.interval_exp = (unsigned char)ilog2(p->interval),
 		.tag_size = p->tag_size,
 	};
@@ -72,7 +78,9 @@ void devices_generate(const struct backing *b, u64 sector, const void *data, u64
 		cells[at] = 0;
 		if (at % step)
 			continue;
-		t.guard = sim_guard((const u8 *)data + (size_t)at * SIM_SECTOR, step * SIM_SECTOR);
+		if (!is_carrier(b))
+			t.guard = sim_guard((const u8 *)data + (size_t)at * SIM_SECTOR,
+					    step * SIM_SECTOR);
 		cells[at] = devices_cell(b, sector + at, t);
 	}
 }
@@ -115,6 +123,11 @@ static bool fits(const struct backing *b, const struct bio_integrity_payload *bi
 {
 	u32 flags = bip ? bip->bip_flags : BIP_CHECK_GUARD | BIP_CHECK_REFTAG;
 
+	if (is_carrier(b)) {
+		if (bip && (flags & BIP_CHECK_FLAGS))
+			sim_fail("%s is asked to check, and cannot", b->bdev.name);
+		return true;
+	}
 	if ((flags & BIP_CHECK_GUARD) && t.guard != sim_guard(data, b->disk.unit * SIM_SECTOR))
 		return false;
 	return !(flags & BIP_CHECK_REFTAG) || !has_ref_tag(b) || t.ref == interval_of(b, sector);

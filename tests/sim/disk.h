@@ -27,6 +27,7 @@ enum sim_disk_flags {
 	SIM_DISK_VOLATILE = 1,	/* has a write cache; without, every write is durable at once */
 	SIM_DISK_FUA = 2,	/* honours FUA; without, `fua` is ignored: write, then flush */
 	SIM_DISK_TUPLES = 4,	/* keeps cells */
+	SIM_DISK_CARRIER = 8,	/* ... whose reference tags are those of other places */
 };
 
 /* What a crash does to the pending writes; the seed chooses unless `mood` says so. */

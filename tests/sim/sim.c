@@ -250,6 +250,8 @@ static void print_command(const struct world_options *o)
 	for (f = 0; f < NR_WORLD_FEATURES; f++)
 		if (o->without >> f & 1)
 			printf(" --without %s", world_feature_name(f));
+	if (o->carriers)
+		printf(" --carriers");
 	if (o->rounds)
 		printf(" --rounds %u", o->rounds);
 	if (o->users)
@@ -308,6 +310,7 @@ static void print_usage(void)
 	puts("\n"
 	     "  --rounds N       from boot to crash or stop, this many times\n"
 	     "  --users N, --ops N   at most so many users, and requests of each\n"
+	     "  --carriers       cache devices that keep tuples without knowing what they are, mostly\n"
 	     "  --no-shrink      do not look for a smaller case of a failure");
 }
 
@@ -352,6 +355,7 @@ static const struct option options[] = {
 	{ "users", required_argument, NULL, 'u' },
 	{ "ops", required_argument, NULL, 'o' },
 	{ "no-shrink", no_argument, NULL, 'S' },
+	{ "carriers", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -392,6 +396,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'o':
 			m.options.ops = (u32)number(optarg, 1000000);
+			break;
+		case 'c':
+			m.options.carriers = true;
 			break;
 		case 'S':
 			m.no_shrink = true;

@@ -8,6 +8,11 @@
  * with, and these by the oracle.  One other thing is legal, see
  * Documentation/integrity.rst: where nothing was ever written there are all ones
  * or, when it has been moved, what the block layer makes.
+ *
+ * In some worlds the cache device is a carrier, which does not know what it
+ * keeps.  In some of their boots it has a format that the module cannot use.
+ * Whether the module may carry afterwards is for it to know: what it then takes
+ * for a tuple is judged as ever.
  */
 #include "larder.h"
 
@@ -16,6 +21,7 @@
 #include "world.h"
 
 #define PI_ONE_IN 3		/* seeds */
+#define CARRIER_ONE_IN 3	/* of those with the same profile on both devices */
 #define DAMAGES_MAX 4
 #define DAMAGE_ONE_IN 4		/* looks of the administrator */
 #define BAD_ONE_IN 40		/* writes with tuples */
@@ -30,6 +36,12 @@ static struct {
 	} without[WITHOUT_MAX];
 	u32 nr_without;
 	bool was_without;
+	/* of a carrier */
+	bool usable;		/* in this boot */
+	bool sound;		/* all that is cached has its tuple */
+	bool must_carry;	/* ... and the module has to know that */
+	bool foretold;		/* ... and had to when it made the table */
+	bool tags_lost;		/* what was cached may have been written back with made tuples */
 	u32 nr_damages;
 	struct damage {
 		u64 place;		/* on the cache device, of a unit */
@@ -73,6 +85,7 @@ static void pick_profiles(struct device_profile *origin, struct device_profile *
 
 void tuples_pick(void)
 {
+	struct sim_rng carriers = { .state = sim_mix(world.options.seed ^ 0x63617272ull) };
 	struct world_pi *pi = &world.pi;
 
 	memset(&t, 0, sizeof(t));
@@ -80,11 +93,20 @@ void tuples_pick(void)
 	/* of its own: without tuples a seed is what it was */
 	t.rng.state = sim_mix(world.options.seed ^ 0x7475706c6573ull);
 	sim_tuples_end_early = false;
-	if (!world_may(WORLD_tuples) || sim_rng_below(&t.rng, PI_ONE_IN))
+	if (!world_may(WORLD_tuples) ||
+	    (sim_rng_below(&t.rng, PI_ONE_IN) && !world.options.carriers))
 		return;
 	pick_profiles(&pi->origin, &pi->cache);
 	pi->any = true;
 	pi->pass = !memcmp(&pi->origin, &pi->cache, sizeof(pi->cache));
+	pi->carrier = pi->pass && world_may(WORLD_carrier) &&
+		      (!sim_rng_below(&carriers, CARRIER_ONE_IN) || world.options.carriers);
+	if (pi->carrier) {
+		pi->pass = false;
+		pi->cache.type = 0;
+		pi->cache.tag_size = 0;
+		tuples_new_cache();
+	}
 	pi->unit = max(max(pi->origin.interval, pi->cache.interval) / SIM_SECTOR, 1u);
 	t.ref_tag = pi->origin.type == 1;
 	sim_tuples_end_early = sim_rng_below(&t.rng, 2);
@@ -99,7 +121,7 @@ void tuples_pick_word(void)
 		return;
 	do {
 		world.pi.word = words[sim_rng_below(&t.rng, ARRAY_SIZE(words))];
-	} while (!world.pi.pass && !strcmp(world.pi.word, "pi=require"));
+	} while (!world.pi.pass && !t.must_carry && !strcmp(world.pi.word, "pi=require"));
 }
 
 void tuples_begin(void)
@@ -115,16 +137,70 @@ bool tuples_chance(u32 n)
 	return world.pi.any && sim_rng_below(&t.rng, n) == 0;
 }
 
-static bool should_pass(void)
+bool tuples_kept(void)
 {
-	return world.pi.pass && strcmp(world.pi.word, "pi=off");
+	return world.pi.pass || world.pi.carrier;
+}
+
+/* Before the table is loaded: has the carrier another format this time? */
+void tuples_boot(void)
+{
+	struct blk_integrity *format = &devices.dev[DEV_CACHE].bdev.disk.integrity;
+
+	if (!world.pi.carrier)
+		return;
+	t.usable = t.nr_damages || sim_rng_below(&t.rng, 4);
+	format->metadata_size = t.usable ? SIM_TUPLE : 2 * SIM_TUPLE;
+	if (t.usable)
+		return;
+	sim_log("fate: the format of the cache device is another one");
+	t.sound = false;
+	t.must_carry = false;
+	t.tags_lost = true;
+	if (!strcmp(world.pi.word, "pi=require"))
+		world.pi.word = "pi=auto";
+}
+
+/* Whether they will pass is chosen with the table. */
+void tuples_loaded(void)
+{
+	t.foretold = t.must_carry;
+}
+
+/* Nothing is cached, and nothing ever was. */
+void tuples_new_cache(void)
+{
+	t.sound = world.pi.carrier;
+	t.must_carry = world.pi.carrier;
+}
+
+static void carrier_resumed(void)
+{
+	struct larder_cache *c = world_cache();
+
+	if (c->carrier && !t.usable)
+		sim_fail("tuples are carried in a format that does not fit");
+	if (!c->carrier && t.must_carry && !devices.lost_its_way)
+		sim_fail("tuples are not carried, and nothing speaks against it");
+	if (c->carrier != c->pi_kept || (c->pi && !c->carrier))
+		sim_fail("it is not clear whether tuples are kept");
+	t.sound = c->carrier;
+	t.must_carry = c->carrier;
 }
 
 void tuples_resumed(void)
 {
-	bool passes = sim_dm_integrity(world.md);
+	bool passes = sim_dm_integrity(world.md), off = !strcmp(world.pi.word, "pi=off");
+	bool should = world.pi.pass && !off;
 
-	if (passes != should_pass())
+	if (world.pi.carrier) {
+		should = t.foretold && !off;
+		carrier_resumed();
+		/* carried from this resume on, they pass from the next table on, or already */
+		if (t.must_carry && !t.foretold && !off)
+			should = passes;
+	}
+	if (passes != should)
 		sim_fail("tuples %s, and should%s", passes ? "pass" : "do not pass",
 			 passes ? " not" : "");
 }
@@ -192,9 +268,25 @@ static struct sim_tuple own_tuple(u64 id, u64 sector, const void *data)
 
 bool tuples_fit(u64 sector, const void *data, u64 cell)
 {
+	struct sim_tuple made = { .guard = guard_of(data) };
 	u64 id = version_in(data);
 
-	return cell == cell_of(own_tuple(id, sector, data)) || (!id && !cell);
+	return cell == cell_of(own_tuple(id, sector, data)) || (!id && !cell) ||
+	       (t.tags_lost && cell == cell_of(made));
+}
+
+/* Of what a disk has for a sector of the origin. */
+static u64 read_cell(const struct sim_disk *disk, bool durable, u64 place, u64 sector)
+{
+	struct sim_tuple tuple;
+	u64 cell;
+
+	sim_disk_read_cells(disk, durable, place, &cell, 1);
+	if (!cell || !t.ref_tag || !(disk->flags & SIM_DISK_CARRIER))
+		return cell;
+	tuple = devices_tuple(cell);
+	tuple.ref -= (u32)(sector / world.pi.unit);
+	return cell_of(tuple);
 }
 
 void tuples_describe(u64 sector, const void *data, u64 cell, char *to, size_t size)
@@ -309,13 +401,14 @@ void tuples_check_disk(const struct sim_disk *disk, bool durable, u64 place, u64
 	char text[200];
 	u64 cell;
 
-	if (!world.pi.pass || sector % world.pi.unit)
+	if (!tuples_kept() || sector % world.pi.unit ||
+	    ((disk->flags & SIM_DISK_CARRIER) && !t.sound))
 		return;
 	if (durable)
 		sim_disk_read_durable(disk, place, data, world.pi.unit);
 	else
 		sim_disk_read((struct sim_disk *)disk, place, data, world.pi.unit);
-	sim_disk_read_cells(disk, durable, place, &cell, 1);
+	cell = read_cell(disk, durable, place, sector);
 	tuples_mend(place, cell, data, disk);
 	if (tuples_fit(sector, data, cell))
 		return;
@@ -330,10 +423,10 @@ bool tuples_may_differ(struct sim_view cache, u64 place, struct sim_view origin,
 	u32 bytes = world.pi.unit * SIM_SECTOR;
 	u64 cell[2];
 
-	if (!world.pi.pass)
+	if (!tuples_kept() || (world.pi.carrier && !t.sound))
 		return false;
-	sim_disk_read_cells(cache.disk, cache.durable, place, &cell[0], 1);
-	sim_disk_read_cells(origin.disk, origin.durable, sector, &cell[1], 1);
+	cell[0] = read_cell(cache.disk, cache.durable, place, sector);
+	cell[1] = read_cell(origin.disk, origin.durable, sector, sector);
 	if (cache.durable)
 		sim_disk_read_durable(cache.disk, place, data[0], world.pi.unit);
 	else
@@ -446,8 +539,8 @@ void tuples_damage(void)
 	u32 unit = world.pi.unit, bit, slot, offset;
 	u64 place, cell;
 
-	if (!world.pi.pass || !tuples_chance(DAMAGE_ONE_IN) || t.nr_damages == DAMAGES_MAX ||
-	    !world_may(WORLD_damage) || !sim_dm_integrity(world.md) || !c->loaded)
+	if (!tuples_kept() || !tuples_chance(DAMAGE_ONE_IN) || t.nr_damages == DAMAGES_MAX ||
+	    !world_may(WORLD_damage) || !sim_dm_integrity(world.md) || !c->loaded || !c->pi_kept)
 		return;
 	slot = (u32)sim_rng_below(&t.rng, c->map.nr_slots);
 	offset = (u32)sim_rng_below(&t.rng, c->geometry.block_sectors);

@@ -27,9 +27,11 @@ static void check_error(const struct op *op)
 	if (op->bad && !op->request.status)
 		sim_fail("write of %llu+%u succeeded, with tuples that do not fit",
 			 (unsigned long long)op->request.sector, op->request.sectors);
+	if (op->bad && op->request.status == BLK_STS_PROTECTION)
+		return;
 	if (op->request.status == BLK_STS_PROTECTION && !devices.lost_its_way) {
-		if (op->bad || (op->what == READ && tuples_lost(op->request.sector,
-								op->request.sectors, op->begin)))
+		if (op->what == READ &&
+		    tuples_lost(op->request.sector, op->request.sectors, op->begin))
 			return;
 		sim_fail("%s of %llu+%u: protection error, and nothing is lost", names[op->what],
 			 (unsigned long long)op->request.sector, op->request.sectors);
@@ -365,7 +367,7 @@ void users_bypass(void)
 		oracle_fill(&world.oracle, id, r.sector, r.sectors, data);
 		if (world.pi.origin.interval)
 			cells = malloc(r.sectors * sizeof(*cells));
-		if (world.pi.pass)
+		if (tuples_kept())
 			tuples_of_write(id, r.sector, data, cells, r.sectors);
 		else if (cells)
 			devices_generate(origin, r.sector, data, cells, r.sectors);

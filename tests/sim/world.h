@@ -16,7 +16,7 @@ struct larder_cache;
 	X(crashes) X(host_crashes) X(errors) X(bad_sectors) X(loss) X(misdirected) X(slow) \
 	X(memory) X(preempt) X(unlikely) X(fua) X(flush) X(discard) X(manage) X(reload) \
 	X(modes) X(policies) X(resize) X(grow) X(suspend) X(detach) X(clean_stop) \
-	X(big_io) X(rare) X(tuples) X(damage)
+	X(big_io) X(rare) X(tuples) X(damage) X(carrier)
 
 enum world_feature {
 #define X(name) WORLD_##name,
@@ -30,6 +30,7 @@ struct world_options {
 	u32 without;		/* mask of features */
 	u32 rounds, users, ops;	/* at most; 0: as the seed says */
 	bool trace;
+	bool carriers;		/* most cache devices keep tuples without knowing what they are */
 };
 
 struct world_config {
@@ -55,6 +56,7 @@ struct world_pi {
 	struct device_profile origin, cache;
 	bool any;		/* one of them has it */
 	bool pass;		/* both have the same */
+	bool carrier;		/* the cache device keeps the origin's without knowing what they are */
 	u32 unit;		/* all requests are multiples of so many sectors */
 	const char *word;	/* of the table line */
 };
@@ -146,7 +148,11 @@ void judge_forget(void);	/* the cache was made anew, or discarded */
 void tuples_pick(void);
 void tuples_begin(void);
 void tuples_pick_word(void);
+void tuples_boot(void);
+void tuples_loaded(void);
 void tuples_resumed(void);
+void tuples_new_cache(void);
+bool tuples_kept(void);		/* the origin's are to stay as they were */
 bool tuples_chance(u32 n);	/* once in n, in worlds with protection information */
 void tuples_begin_request(struct sim_request *r, u64 id, bool *bad);
 void tuples_end_read(const struct sim_request *r);

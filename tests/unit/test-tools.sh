@@ -108,6 +108,27 @@ test_check_superblocks() {
 	expect 'check: one unit is left' 1 'cannot be true' bash -c "head -c 4096 sound.bin >one.bin; '$build/larder' check one.bin"
 }
 
+# The mark in both superblocks that the cache device carries tuples (core/format.h).
+test_tuples() {
+	broken poke:0:80:8:2 poke:1:80:8:2 seal:0 seal:1
+	expect 'check: tuples are carried' 0 'carries the tuples' larder check broken.bin
+	expect_json 'dump: ... is in it' "d['super']['ro_compat'] == 2" larder dump --format json broken.bin
+	larder dump broken.bin >marked.xml
+	truncate -s "$(stat -c %s broken.bin)" restored.bin
+	expect 'restore: ... is left out' 0 'not used any more' larder restore --force -i marked.xml -o restored.bin
+	expect_json 'restore: ... of the superblock' "d['super']['ro_compat'] == 0" larder dump --format json restored.bin
+	expect_json 'restore: ... and told' "d['tuples_left_out']" \
+		larder restore --json --force -i marked.xml -o restored.bin
+	expect 'repair: it is kept' 0 '' larder repair -i broken.bin -o repaired.bin
+	expect_json 'repair: ... in the superblock' "d['super']['ro_compat'] == 2" larder dump --format json repaired.bin
+	dd if=/dev/zero of=broken.bin bs=4096 count=1 conv=notrunc status=none
+	expect 'repair: but not of a wiped one' 0 '' larder repair --wiped --accept-loss -i broken.bin -o repaired.bin
+	expect_json 'repair: ... of which others may have been' "d['super']['ro_compat'] == 0" \
+		larder dump --format json repaired.bin
+	broken poke:0:80:8:4 poke:1:80:8:4 seal:0 seal:1
+	expect 'check: what only a newer one may write' 0 'features that this version may only read' larder check broken.bin
+}
+
 # shellcheck disable=SC2154
 test_check_table() {
 	local page=$((table_start + 1)) entry=$((64 + 32 * 4))
@@ -689,6 +710,7 @@ build_all
 make_sound
 test_check_sound
 test_check_superblocks
+test_tuples
 test_check_table
 test_check_journal
 test_check_double_write

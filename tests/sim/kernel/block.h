@@ -130,6 +130,8 @@ static inline struct bio_vec sim_bio_vec(const struct bio *bio, const struct bve
 	return bv;
 }
 
+#define bio_iter_iovec(bio, iter) sim_bio_vec(bio, &(iter))
+#define bio_advance_iter(bio, iter, bytes) sim_bio_advance(bio, iter, bytes)
 void sim_bio_advance(const struct bio *bio, struct bvec_iter *iter, unsigned int bytes);
 void bio_trim(struct bio *bio, sector_t offset, sector_t sectors);
 

@@ -144,6 +144,22 @@ static inline void memcpy_from_bvec(void *to, const struct bio_vec *bv)
 	memcpy(to, bv->bv_page->bytes + bv->bv_offset, bv->bv_len);
 }
 
+static inline void memcpy_to_bvec(struct bio_vec *bv, const void *from)
+{
+	memcpy(bv->bv_page->bytes + bv->bv_offset, from, bv->bv_len);
+}
+
+#define bvec_kmap_local(bv) ((void *)((bv)->bv_page->bytes + (bv)->bv_offset))
+#define kunmap_local(p) ((void)(p))
+
+/* In pieces of whole words it is the same as at once. */
+#define CONFIG_CRC_T10DIF 1
+#define IS_ENABLED(option) (option)
+static inline u16 crc_t10dif_update(u16 guard, const void *data, size_t bytes)
+{
+	return guard ^ sim_guard(data, (u32)bytes);
+}
+
 static inline void bvec_set_page(struct bio_vec *bv, struct page *page, unsigned int bytes,
 				 unsigned int offset)
 {

@@ -28,6 +28,7 @@
 #include "list.h"
 
 #define __init
+#define __aligned(n) __attribute__((aligned(n)))
 #define __exit
 #define __percpu
 #define __printf(a, b) __attribute__((format(printf, a, b)))
@@ -203,6 +204,7 @@ void sim_free(const void *memory);
 
 #define kmalloc(n, gfp) sim_alloc(n, 16, false, gfp)
 #define kzalloc(n, gfp) sim_alloc(n, 16, true, gfp)
+#define kcalloc(n, size, gfp) kzalloc((size_t)(n) * (size), gfp)
 #define kvzalloc(n, gfp) sim_alloc(n, PAGE_SIZE, true, gfp)
 #define kvcalloc(n, size, gfp) sim_alloc((size_t)(n) * (size), PAGE_SIZE, true, gfp)
 #define vzalloc(n) sim_alloc(n, PAGE_SIZE, true, GFP_KERNEL)
