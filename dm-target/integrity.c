@@ -17,7 +17,7 @@
 #include "core/pi.h"
 
 static const char unmarked[] =
-	"some of what is cached was written without tuples: write it back and drop it, or make the cache anew";
+	"some of what is cached was written without tuples: write it back and empty the cache";
 static const char other_profile[] = "the device has not got the profile: load the table again";
 
 /* NULL when they are the same, else what distinguishes them. */
@@ -43,19 +43,19 @@ static const char *why_not_carried(const struct larder_profile *p,
 				   const struct larder_profile *carrier)
 {
 	if (p->guard != GUARD_CRC || p->tuple_size != PI_TUPLE || p->tuple_offset)
-		return "the cache device keeps metadata without a guard, and the origin has other tuples than 8 bytes with a CRC";
+		return "tuples other than 8 bytes with a CRC need a cache device that checks them";
 	if (carrier->tuple_size != PI_TUPLE)
 		return "the cache device keeps metadata without a guard, and not of 8 bytes";
 	if (carrier->interval_exp != p->interval_exp)
 		return "origin and cache device have different protection intervals";
 	if (!LARDER_HAS_CRC)
-		return "the kernel has not got the CRC for a cache device that does not check tuples";
+		return "without the kernel's CRC the cache device has to check tuples";
 	return NULL;
 }
 
 /* What the two devices have in common. */
 struct match {
-	const char *why_not;		/* NULL: tuples can be carried between the devices, and then: */
+	const char *why_not;		/* NULL: tuples can be carried between them, and then: */
 	bool carrier;			/* the cache device does not know what it keeps */
 	struct larder_profile tuples, cached;
 };
@@ -224,7 +224,7 @@ int larder_pi_resume(struct larder_cache *c)
 
 	find_match(c, &m);
 	if (!m.why_not && !as_constructed(c, &m))
-		m.why_not = "the devices had other protection information when the table was loaded";
+		m.why_not = "the devices had another profile when the table was loaded";
 	why = why_not(c, m.why_not);
 	if (!why && m.carrier && !c->mark_expected)
 		why = unmarked;

@@ -26,7 +26,7 @@ enum io_kind {
 
 /* What a device keeps beside its data; interval 0: nothing. */
 struct device_profile {
-	u8 type;			/* 1, or 3: the reference tag is anything; 0: nobody looks at it */
+	u8 type;			/* 1, or 3: any reference tag; 0: nobody looks at it */
 	u32 interval;			/* bytes: 512 or 4096 */
 	u8 tag_size;
 };

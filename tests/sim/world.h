@@ -56,7 +56,7 @@ struct world_pi {
 	struct device_profile origin, cache;
 	bool any;		/* one of them has it */
 	bool pass;		/* both have the same */
-	bool carrier;		/* the cache device keeps the origin's without knowing what they are */
+	bool carrier;		/* the cache device keeps the origin's, whatever they are */
 	u32 unit;		/* all requests are multiples of so many sectors */
 	const char *word;	/* of the table line */
 };

@@ -154,7 +154,7 @@ static inline void memcpy_to_bvec(struct bio_vec *bv, const void *from)
 
 /* In pieces of whole words it is the same as at once. */
 #define CONFIG_CRC_T10DIF 1
-#define IS_ENABLED(option) (option)
+#define IS_ENABLED(CONFIG_option) (CONFIG_option)
 static inline u16 crc_t10dif_update(u16 guard, const void *data, size_t bytes)
 {
 	return guard ^ sim_guard(data, (u32)bytes);
