@@ -410,11 +410,11 @@ static void test_shared_port(void)
 
 static void make_foreign(const char *device, const char *serial)
 {
-	CHECK(fake_mkdir("target/core/iblock_7/theirs"));
-	CHECK(fake_write("target/core/iblock_7/theirs/udev_path", device));
-	CHECK(fake_write("target/core/iblock_7/theirs/control", "udev_path=x"));
-	CHECK(fake_write("target/core/iblock_7/theirs/enable", "1"));
-	CHECK(fake_write("target/core/iblock_7/theirs/wwn/vpd_unit_serial", serial));
+	CHECK(fake_mkdir("target/core/iblock_7/their disk"));
+	CHECK(fake_write("target/core/iblock_7/their disk/udev_path", device));
+	CHECK(fake_write("target/core/iblock_7/their disk/control", "udev_path=x"));
+	CHECK(fake_write("target/core/iblock_7/their disk/enable", "1"));
+	CHECK(fake_write("target/core/iblock_7/their disk/wwn/vpd_unit_serial", serial));
 }
 
 static const struct refused {

@@ -182,7 +182,7 @@ static int kernel_list(struct configfs *c, const char *path, struct names *names
 		return finish(fd, -1);
 	while ((entry = readdir(dir)))
 		if ((entry->d_type == DT_DIR || entry->d_type == DT_LNK) &&
-		    configfs_name_valid(entry->d_name))
+		    configfs_name_possible(entry->d_name))
 			names_add(names, entry->d_name);
 	closedir(dir);
 	return 0;

@@ -9,17 +9,22 @@
 
 #include "configfs.h"
 
-bool configfs_name_valid(const char *name)
+bool configfs_name_possible(const char *name)
 {
 	size_t i;
 
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	for (i = 0; name[i]; i++)
-		if (i + 1 >= CONFIGFS_NAME_MAX || (unsigned char)name[i] <= ' ' ||
+		if (i + 1 >= CONFIGFS_NAME_MAX || (unsigned char)name[i] < ' ' ||
 		    name[i] == '/' || name[i] == 0x7f)
 			return false;
 	return true;
+}
+
+bool configfs_name_valid(const char *name)
+{
+	return configfs_name_possible(name) && !strchr(name, ' ');
 }
 
 static bool path_valid(const char *path)
@@ -35,7 +40,7 @@ static bool path_valid(const char *path)
 			return false;
 		memcpy(name, path, length);
 		name[length] = '\0';
-		if (!configfs_name_valid(name))
+		if (!configfs_name_possible(name))
 			return false;
 		if (!path[length])
 			return true;

@@ -61,10 +61,12 @@ int configfs_open(struct configfs *c);
 bool configfs_try(struct configfs *c);
 void configfs_close(struct configfs *c);
 
-/* May a directory be called so? */
+/* May a directory be called so, one of others? */
+bool configfs_name_possible(const char *name);
+/* May one of ours?  The same without blanks. */
 bool configfs_name_valid(const char *name);
 /*
- * Puts a path together; each %s of format must be one valid name or an own
+ * Puts a path together; each %s of format must be one possible name or an own
  * path.  A path that is too long or has a bad name becomes "", which every
  * function refuses with EINVAL.
  */
