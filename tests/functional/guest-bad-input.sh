@@ -263,8 +263,8 @@ message_refused() {
 test_messages() {
 	default_disks
 	create
-	message_refused 'message: expected "stats", "<key> <value>" or "invalidate_cblocks <range>..."' nonsense
-	message_refused 'message: expected "stats", "<key> <value>" or "invalidate_cblocks <range>..."' stats now please
+	message_refused 'message: expected "stats", "scrub ...", "<key> <value>" or "invalidate_cblocks <range>..."' nonsense
+	message_refused 'message: expected "stats", "scrub ...", "<key> <value>" or "invalidate_cblocks <range>..."' stats now please
 	message_refused 'message: policy s3fifo has no setting "colour"' colour 5
 	message_refused 'message: 1000 is out of range for "small_percent"' small_percent 1000
 	message_refused 'message: value of "small_percent" must be a decimal number, found "five"' small_percent five
