@@ -211,7 +211,7 @@ struct larder_cache {
 	bool no_origin_discards;		/* the origin cannot: they end at the cache */
 	struct larder_args args;
 
-	/* these two change only while suspended */
+	/* these three change only while suspended */
 	bool pi;			/* the device has the profile, requests may bring tuples */
 	bool pi_kept;			/* own transfers carry them, also where pi is not set */
 	bool carrier;			/* with pi_kept: the cache device does not look at them */

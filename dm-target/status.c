@@ -184,7 +184,6 @@ static void emit_json_pair(void *context, const char *key, u64 value)
 static void emit_integrity(struct larder_cache *c, struct out *o)
 {
 	const struct larder_profile *p = &c->profile;
-
 	const char *passes = c->carrier ? "carrier" : "pass";
 
 	emit(o, ",\"pi\":\"%s\",\"pi_wanted\":\"%s\",\"pi_kept\":%s,\"pi_carried\":%s",
