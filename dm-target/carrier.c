@@ -152,6 +152,22 @@ struct bio *larder_carrier_clone(struct larder_cache *c, struct bio *bio, void *
 	return leg;
 }
 
+/* The clone goes in the user's place, to that sector of the cache device; NULL: status says why. */
+static int send(struct bio *bio, struct bio *leg, void *carried, bio_end_io_t *end_io, u64 in_slot,
+		blk_status_t status)
+{
+	if (!leg) {
+		bio->bi_status = status;
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	leg->bi_iter.bi_sector = in_slot;
+	leg->bi_private = carried;
+	leg->bi_end_io = end_io;
+	submit_bio_noacct(leg);
+	return DM_MAPIO_SUBMITTED;
+}
+
 static void write_end_io(struct bio *leg)
 {
 	struct larder_carried *t = leg->bi_private;
@@ -167,19 +183,10 @@ static void write_end_io(struct bio *leg)
 int larder_carrier_write(struct larder_cache *c, struct bio *bio, u64 in_slot)
 {
 	blk_status_t status = BLK_STS_OK;
-	void *carried;
+	void *carried = NULL;
 	struct bio *leg = larder_carrier_clone(c, bio, &carried, &status);
 
-	if (!leg) {
-		bio->bi_status = status;
-		bio_endio(bio);
-		return DM_MAPIO_SUBMITTED;
-	}
-	leg->bi_iter.bi_sector = in_slot;
-	leg->bi_private = carried;
-	leg->bi_end_io = write_end_io;
-	submit_bio_noacct(leg);
-	return DM_MAPIO_SUBMITTED;
+	return send(bio, leg, carried, write_end_io, in_slot, status);
 }
 
 static void read_worker(struct work_struct *work)
@@ -221,19 +228,10 @@ static void read_end_io(struct bio *leg)
 /* A read hit. */
 int larder_carrier_read(struct larder_cache *c, struct bio *bio, u64 in_slot)
 {
-	struct larder_carried *t;
+	struct larder_carried *t = NULL;
 	struct bio *leg = make_leg(c, bio, &t);
 
-	if (!leg) {
-		bio->bi_status = BLK_STS_RESOURCE;
-		bio_endio(bio);
-		return DM_MAPIO_SUBMITTED;
-	}
-	leg->bi_iter.bi_sector = in_slot;
-	leg->bi_private = t;
-	leg->bi_end_io = read_end_io;
-	submit_bio_noacct(leg);
-	return DM_MAPIO_SUBMITTED;
+	return send(bio, leg, t, read_end_io, in_slot, BLK_STS_RESOURCE);
 }
 
 /* Reads a part of a user's request, whose sector is still that of the origin, and waits. */
