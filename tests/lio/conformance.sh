@@ -4,19 +4,26 @@
 
 # Sanitize takes the data of a whole disk away, and the others want a disk with more paths, or one that writes
 # atomically; no kernel before 7.2 has that in LIO.
-# suites PART: every sixth of them, as a test has ten minutes.
+# suites PART: every sixth of them, so that a part stays within the time that guest gives it.
 suites() {
 	iscsi-test-cu --list | grep -E '^ALL\.[A-Za-z0-9]+$' | grep -vE 'Sanitize|MultipathIO|WriteAtomic16' |
 		awk -v part="$1" 'NR % 6 == part - 1'
 }
 
-# conform NAME DEVICE PART: one line a test, "NAME RESULT", in $work/NAME.
+# conform NAME DEVICE PART: one line a test, "SUITE.TEST RESULT", in $work/NAME; what took how long in $work/NAME.took.
+# A suite that does not come to its end is a failure, wherever: what it has not run would be compared with nothing.
 conform() {
-	local suite
+	local suite code begun
 	l larder export "$2" --fabric iscsi --portal 127.0.0.1 --any-initiator
 	: >"$work/$1.log"
+	: >"$work/$1.took"
 	for suite in $(suites "$3"); do
-		timeout 200 iscsi-test-cu --dataloss --test="$suite" "iscsi://127.0.0.1/$(wwn_of iscsi)/0" >>"$work/$1.log" 2>&1 || true
+		code=0 begun=$SECONDS
+		timeout 400 iscsi-test-cu --dataloss --test="$suite" "iscsi://127.0.0.1/$(wwn_of iscsi)/0" >"$work/$1.one" 2>&1 ||
+			code=$?
+		cat "$work/$1.one" >>"$work/$1.log"
+		echo "$((SECONDS - begun)) $suite" >>"$work/$1.took"
+		grep -q '^Run Summary' "$work/$1.one" || fail "$1: $suite ended with $code: $(tail -n 3 "$work/$1.one")"
 	done
 	awk '/^Suite:/ { suite = $2 } /^  Test: / { name = suite "." $2; skipped = 0 }
 		/\[SKIPPED\]/ { skipped = 1 }
@@ -34,6 +41,8 @@ conformance() {
 	check_that "tests" "$(wc -l <"$work/on-linear") > 15"
 	note "linear: $(cut -d' ' -f2 "$work/on-linear" | sort | uniq -c | xargs)"
 	note "cache: $(cut -d' ' -f2 "$work/on-cache" | sort | uniq -c | xargs)"
+	note "fail on both: $(join <(grep ' fail$' "$work/on-linear") <(grep ' fail$' "$work/on-cache") | cut -d' ' -f1 | xargs)"
+	note "longest: $(sort -rn "$work"/on-*.took | head -n 4 | xargs)"
 	join -a 1 -e none -o 0,1.2,2.2 "$work/on-linear" "$work/on-cache" |
 		awk '($2 == "pass" && $3 != "pass") || ($2 == "skip" && $3 == "fail")' >"$work/worse"
 	[[ ! -s $work/worse ]] || fail "worse than on dm-linear: $(tr '\n' ';' <"$work/worse")"
