@@ -85,7 +85,7 @@ static u32 canonical_ref(const struct pi_io_transfer *transfer, unsigned int int
 
 /*
  * Type 3 has no rule for the reference tag: it is the application's, too. A write without PI of its
- * own gets zeroes there, and zeroes for the application tag in any type.
+ * own has zeroes here, and gets a zero application tag in any type.
  */
 static void choose_tags(const struct pi_io_transfer *transfer, unsigned int interval,
 			struct stamp *stamp, u32 app)
@@ -176,6 +176,18 @@ static bool read_stamps(const void *data, unsigned int sectors, u64 at, struct p
 	return at == U64_MAX || at == stamp->sector;
 }
 
+/*
+ * With type 3 nobody has a rule for it: not for zeroes, nor for a write without PI, where the block
+ * layer writes 0 before 7.2 and the place since (blk_set_pi()).
+ */
+static bool ref_fits(const struct pi_io_format *format, const struct t10_pi_tuple *tuple,
+		     const struct pi_io_found *found, bool blank)
+{
+	if (be32_to_cpu(tuple->ref_tag) == found->ref)
+		return true;
+	return format->type == PI_IO_TYPE3 && (blank || (!found->ref && !found->app));
+}
+
 struct pi_io_found pi_io_judge(const struct pi_io_transfer *transfer, unsigned int interval, u64 at)
 {
 	const struct pi_io_format *format = &transfer->device->format;
@@ -198,8 +210,7 @@ struct pi_io_found pi_io_judge(const struct pi_io_transfer *transfer, unsigned i
 		found.wrong |= PI_IO_WRONG_GUARD;
 	if (be16_to_cpu(tuple->app_tag) != found.app)
 		found.wrong |= PI_IO_WRONG_APP;
-	/* zero grains of type 3: "ref by rule", which there is none for */
-	if (be32_to_cpu(tuple->ref_tag) != found.ref && !(blank && format->type == PI_IO_TYPE3))
+	if (!ref_fits(format, tuple, &found, blank))
 		found.wrong |= PI_IO_WRONG_REF;
 	return found;
 }
