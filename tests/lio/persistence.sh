@@ -56,7 +56,7 @@ test_missing_device() {
 	l lvchange -an vg/data
 	l larder restore --exports
 	check "storage objects" 1 "$(compgen -G "$target/core/iblock_*/*/udev_path" | wc -l)"
-	refused "" larder restore --exports vg/data
+	refused "there is no block device" larder restore --exports vg/data
 	l larder save
 	l lvchange -ay vg/data
 	l larder restore --exports vg/data
@@ -93,11 +93,11 @@ test_damaged_file() {
 	done
 	cp "$work/saved.json" /etc/larder/exports.json
 	chmod 666 /etc/larder/exports.json
-	refused "" larder restore --exports
+	refused "others can write it" larder restore --exports
 	is_unexported "a file that everybody can write"
 	rm /etc/larder/exports.json
 	chmod 600 "$work/saved.json"
 	ln -s "$work/saved.json" /etc/larder/exports.json
-	refused "" larder restore --exports
+	refused "symbolic link" larder restore --exports
 	is_unexported "a file that is a link"
 }

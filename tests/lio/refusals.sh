@@ -13,7 +13,7 @@ test_refuses_mounted() {
 	make_cache
 	mkfs.ext4 -q "$exported"
 	mount "$exported" /mnt
-	no_export "" "$exported" --fabric loopback
+	no_export "mounted on /mnt" "$exported" --fabric loopback
 	umount /mnt
 	export_it --fabric loopback
 	unexport_it
@@ -23,33 +23,33 @@ test_refuses_parts_of_a_cache() {
 	local part
 	make_cached_lv
 	for part in "$(sub origin)" "$(sub fast)" "$(sub meta)" vg/data_corig; do
-		no_export "" "$part" --fabric loopback
+		no_export "stands upon it" "$part" --fabric loopback
 	done
 	clean_up
 	make_cache
 	for part in $meta $ssd $hdd; do
-		no_export "" "$part" --fabric loopback
+		no_export "stands upon it" "$part" --fabric loopback
 	done
 }
 
 test_refuses_nonsense() {
 	make_cache
-	no_export "" /dev/nothing --fabric loopback
-	no_export "" /etc/passwd --fabric loopback
-	no_export "" /dev/null --fabric loopback
-	no_export "" vg/nothing --fabric loopback
-	no_export "" "$exported"
-	no_export "" "$exported" --fabric pigeon
-	no_export "" "$exported" --fabric loopback --lun 70000
-	no_export "" "$exported" --fabric loopback --lun -1
-	no_export "" "$exported" --fabric loopback --wwn ../../core
-	no_export "" "$exported" --fabric loopback --wwn $'naa.5\n001405'
-	no_export "" "$exported" --fabric iscsi --any-initiator --wwn 'iqn.2003-01.org:a b'
-	no_export "" "$exported" --fabric iscsi --any-initiator --portal 'localhost; true'
-	no_export "" "$exported" --fabric iscsi --any-initiator --portal 127.0.0.1:99999
-	no_export "" "$exported" --fabric iscsi --portal 127.0.0.1 --acl ../x
-	no_export "" "$exported" --fabric iscsi --portal 127.0.0.1 --chap-file /nowhere
-	no_export "" "$exported" --fabric loopback --alua-group ../x
+	no_export "there is no block device" /dev/nothing --fabric loopback
+	no_export "is no name of a device" /etc/passwd --fabric loopback
+	no_export "there is no block device" /dev/null --fabric loopback
+	no_export "there is no block device" vg/nothing --fabric loopback
+	no_export "--fabric is missing" "$exported"
+	no_export "there is no fabric 'pigeon'" "$exported" --fabric pigeon
+	no_export "--lun '70000'" "$exported" --fabric loopback --lun 70000
+	no_export "--lun '-1'" "$exported" --fabric loopback --lun -1
+	no_export "--wwn '../../core'" "$exported" --fabric loopback --wwn ../../core
+	no_export "expected" "$exported" --fabric loopback --wwn $'naa.5\n001405'
+	no_export "expected" "$exported" --fabric iscsi --any-initiator --wwn 'iqn.2003-01.org:a b'
+	no_export "--portal" "$exported" --fabric iscsi --any-initiator --portal 'localhost; true'
+	no_export "--portal" "$exported" --fabric iscsi --any-initiator --portal 127.0.0.1:99999
+	no_export "--acl '../x'" "$exported" --fabric iscsi --portal 127.0.0.1 --acl ../x
+	no_export "cannot open /nowhere" "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file /nowhere
+	no_export "--alua-group '../x'" "$exported" --fabric loopback --alua-group ../x
 }
 
 # A file of the same name as the device, in the working directory, is not meant.
@@ -57,7 +57,7 @@ test_refuses_planted_links() {
 	make_cache
 	ln -sfn /dev/mapper/cache /tmp/planted
 	chown -h 65534:65534 /tmp/planted
-	no_export "" /tmp/planted --fabric loopback
+	no_export "is no name of a device" /tmp/planted --fabric loopback
 	rm /tmp/planted
 }
 
@@ -66,10 +66,10 @@ test_refuses_twice() {
 	make_cache
 	export_it --fabric loopback
 	before=$(tree)
-	refused "" larder export "$exported" --fabric loopback
+	refused "exported already" larder export "$exported" --fabric loopback
 	same_tree "configfs" "$before"
 	unexport_it
-	refused "" larder unexport "$exported"
+	refused "does not export" larder unexport "$exported"
 }
 
 # A serial number, or a NAA, that another storage object has already.
@@ -87,7 +87,7 @@ test_refuses_clashing_naa() {
 	unit=$(serial /dev/mapper/part1)
 	l larder unexport /dev/mapper/part1
 	echo -n "$unit" >"$target/core/iblock_77/thief/wwn/vpd_unit_serial"
-	refused "" larder restore --exports
+	refused "makes the same NAA name" larder restore --exports
 	check "storage objects" 1 "$(compgen -G "$target/core/iblock_*/*/udev_path" | wc -l)"
 	rmdir "$target/core/iblock_77/thief" "$target/core/iblock_77"
 	l larder restore --exports
@@ -98,7 +98,7 @@ test_refuses_clashing_naa() {
 test_refuses_detach() {
 	make_cached_lv
 	export_it --fabric loopback
-	refused "" larder detach vg/data
+	refused "is exported: loopback" larder detach vg/data
 	check "still cached" cache "$(field segtype)"
 	find_lun
 	path_works "$lun"

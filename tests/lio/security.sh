@@ -65,26 +65,26 @@ test_chap_file_of_others() {
 	make_cache
 	chap_file
 	chmod 644 "$work/chap"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
+	refused "others can read or write it" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
 	chmod 600 "$work/chap"
 	chown 65534 "$work/chap"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
+	refused "owned by somebody else" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
 	chown 0 "$work/chap"
 	ln -sfn "$work/chap" "$work/chap-link"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap-link"
+	refused "symbolic link" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap-link"
 	rm -f "$work/chap-fifo"
 	mkfifo -m 600 "$work/chap-fifo"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap-fifo"
+	refused "no regular file" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap-fifo"
 	echo nonsense >"$work/chap"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
+	refused "unknown key" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --acl "$initiator" --chap-file "$work/chap"
 	is_unexported "secrets that others know"
 }
 
 # An initiator that is not named stays outside, and nobody gets in unless asked for.
 test_acl() {
 	make_cache
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1
-	refused "" larder export "$exported" --fabric nvme-tcp --portal 127.0.0.1
+	refused "who may use it?" larder export "$exported" --fabric iscsi --portal 127.0.0.1
+	refused "who may use it?" larder export "$exported" --fabric nvme-tcp --portal 127.0.0.1
 	is_unexported "no initiator named"
 	export_it --fabric iscsi --portal 127.0.0.1 --acl iqn.1993-08.org.debian:01:somebody-else
 	check "demo mode" 0 "$(<"$(portal_group iscsi)/attrib/generate_node_acls")"

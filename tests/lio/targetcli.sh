@@ -79,7 +79,7 @@ test_made_by_targetcli() {
 	[[ $(<"$work/out") == *$exported* ]] || fail "not listed: $(<"$work/out")"
 	l larder unexport --all
 	same_tree "configfs" "$before"
-	refused "" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --any-initiator
+	refused "exported already" larder export "$exported" --fabric iscsi --portal 127.0.0.1 --any-initiator
 	same_tree "configfs" "$before"
 	l targetctl clear
 }
