@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -124,10 +125,23 @@ int take_setting(const struct tool_option *option, void *member, const char *tex
 	return settings_add(member, key, equals + 1);
 }
 
+/* A letter of either case is a multiple of 1024, as lvcreate and lvextend have it. */
+int take_volume_size(const struct tool_option *option, void *member, const char *text)
+{
+	char low[32];
+	size_t i, length = strlen(text);
+
+	if (length >= sizeof(low))
+		return take_size(option, member, text);
+	for (i = 0; i <= length; i++)
+		low[i] = (char)tolower((unsigned char)text[i]);
+	return take_size(option, member, low);
+}
+
 int take_chunk(const struct tool_option *option, void *member, const char *text)
 {
 	u64 *sectors = member;
-	int code = take_size(option, member, text);
+	int code = take_volume_size(option, member, text);
 
 	if (!code && (*sectors % 64 || *sectors > 2097152))
 		code = wrong_usage("LVM's chunks are multiples of 32 KiB, up to 1 GiB");

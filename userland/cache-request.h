@@ -29,6 +29,7 @@ struct cache_request {
 int take_mode(const struct tool_option *option, void *member, const char *text);
 int take_policy(const struct tool_option *option, void *member, const char *text);
 int take_setting(const struct tool_option *option, void *member, const char *text);
+int take_volume_size(const struct tool_option *option, void *member, const char *text);
 int take_chunk(const struct tool_option *option, void *member, const char *text);
 
 int settings_add(struct settings *settings, const char *key, const char *value);

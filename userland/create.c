@@ -23,7 +23,7 @@ static const char help[] =
 
 static const char after_options[] =
 	"\n"
-	"SIZE is in sectors, or has a unit: k, m, g, t.\n"
+	"SIZE is in sectors, or has a unit, of 1024 in either case: k, m, g, t.\n"
 	"Exit code: 0 done, 1 LVM refused (what was made is gone again), 64 wrong usage, 65 VG/LV\n"
 	"has a cache already, 66 no such volume or PV, 69 no LVM, or `cache` is not dm-larder's,\n"
 	"77 no permission.\n";
@@ -42,8 +42,8 @@ static const struct tool_option options[] = {
 	{ "cache-pv", 0, "PV", take_text, AT(cache_pv), "the SSD, a physical volume of VG" },
 	{ "cachevol", 0, "LV", take_text, AT(request.cachevol),
 	  "a volume on the SSD; what it holds is lost" },
-	{ "size", 0, "SIZE", take_size, AT(size), "of VG/LV, which is made then" },
-	{ "cache-size", 0, "SIZE", take_size, AT(cache_size),
+	{ "size", 0, "SIZE", take_volume_size, AT(size), "of VG/LV, which is made then" },
+	{ "cache-size", 0, "SIZE", take_volume_size, AT(cache_size),
 	  "of the cache on PV; without, all that is free there" },
 	{ "mode", 0, "MODE", take_mode, AT(request.mode),
 	  "writeback, writethrough or passthrough; without, what lvm.conf says (writethrough)" },

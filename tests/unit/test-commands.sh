@@ -188,7 +188,7 @@ test_create() {
 	not_called 'create: ... the volume is not' 'lvremove.*vg/plain]'
 	make_new
 	echo 5 | answer lvconvert.code
-	expect 'create: with the volume' 1 'ended with 5' larder create vg/new --size 1g --cache-pv /dev/ssd
+	expect 'create: with the volume' 1 'ended with 5' larder create vg/new --size 1G --cache-pv /dev/ssd
 	called 'create: ... not on the SSD' 'lvm [lvcreate] [-y] [-n] [new] [-L] [2097152s] [vg] [/dev/slow]'
 	called 'create: ... which is taken away, too' 'lvm [lvremove] [-y] [vg/new]'
 }
