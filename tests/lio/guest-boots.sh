@@ -22,7 +22,7 @@ by_path=/dev/disk/by-path/ip-127.0.0.1:3260-iscsi-$iqn-lun-0
 # What a link to a storage object is called means nothing to anybody.
 tree() {
 	find "$target" -mindepth 3 \( -type d -printf '%p\n' -o -type l -printf '%h/LINK\n' \) |
-		grep -vE '/core/alua|/discovery_auth|/iblock_' | sort
+		sed -E '\#/core/alua|/discovery_auth|/iblock_#d' | sort
 }
 loop_disk() {
 	local disk
@@ -147,7 +147,6 @@ howto() {
 	slow=/dev/disk/by-id/virtio-slow fast=/dev/disk/by-id/virtio-fast
 	disk_by_serial slow >/dev/null
 	disk_by_serial fast >/dev/null
-	systemctl stop iscsid.socket iscsid || true
 	/repo/tests/lio/howto-commands --set disk=$slow --set ssd=$fast --set size=300M --set address=127.0.0.1 >/tmp/howto
 	# With -v it is seen how far it came.
 	if timeout 1200 bash -euvo pipefail /tmp/howto >/tmp/howto.out 2>&1; then
@@ -157,6 +156,8 @@ howto() {
 		show_why
 		return
 	fi
+	expect 'howto: detach is refused' 0 '^refused: it is exported' cat /tmp/howto.out
+	expect 'howto: unexport is refused' 0 '^refused: a client is logged in' cat /tmp/howto.out
 	expect 'howto: the cache is gone' 0 'linear' lvs --noheadings -o segtype store/data
 	mkdir -p /mnt/store
 	mount /dev/store/data /mnt/store
