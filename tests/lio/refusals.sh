@@ -66,7 +66,7 @@ test_refuses_twice() {
 	make_cache
 	export_it --fabric loopback
 	before=$(tree)
-	refused "exported already" larder export "$exported" --fabric loopback
+	refused "exported by loopback already" larder export "$exported" --fabric loopback
 	same_tree "configfs" "$before"
 	unexport_it
 	refused "does not export" larder unexport "$exported"
