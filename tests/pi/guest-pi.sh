@@ -333,7 +333,7 @@ test_unclean_stop() {
 		pi stress dev=$dev journal=u ops=60 flushes=0 reads=20 random=$round
 		power "cut $round"
 		dmsetup remove cache
-		power revive
+		power_up
 		create
 		check "an unclean stop" true "$(larder_stat recovered)"
 		pi verify dev=$dev journal=u expect=flushed settle
@@ -354,7 +354,7 @@ test_cut_under_load() {
 	kill -9 "$load" || fail "the load ended before: $(<"$work/load")"
 	wait "$load" || true
 	dmsetup remove cache
-	power revive
+	power_up
 	create
 	pi verify dev=$dev journal=c expect=flushed settle
 	pi verify dev=$dev journal=c
@@ -388,7 +388,7 @@ test_damage_clean() {
 	wait_until 20 filled $((512 / $(larder_stat block_sectors))) || fail "only $(larder_stat slots_used) slots filled"
 	place=$(need_place "$ssd" $((2048 + 8 * step)))
 	damage "$ssd" "$place"
-	[[ $kind == carrier ]] || pi_fails "it is damaged" EILSEQ read "dev=$ssd" start="$place" "n=$step"
+	[[ $passes == carrier ]] || pi_fails "it is damaged" EILSEQ read "dev=$ssd" start="$place" "n=$step"
 	check "healed" "ok 1:$((512 / step))" "$(pi read dev=$dev start=2048 n=512)"
 	check_that "counted" "$(larder_stat pi_healed) > 0"
 	check_that "counted as an error" "$(larder_stat pi_errors) > 0"
@@ -624,6 +624,18 @@ test_mismatch() {
 		mismatch "an SSD of $other"
 		clean_up
 	done
+	# dm-integrity with other tags, other blocks, or a checksum of its own
+	for other in "4 512" "16 512" "8 4096" "4 512 crc32c"; do
+		[[ $kind == integrity ]] || break
+		ssd_format=$other make_world
+		mismatch "dm-integrity of $other"
+		clean_up
+	done
+	if [[ $kind == integrity ]]; then
+		pi_guard=ip make_world
+		mismatch "a guard that is not a CRC"
+		clean_up
+	fi
 	make_world
 	add_disk plain 4M type=ssd
 	ssd=/dev/plain
@@ -668,7 +680,7 @@ test_mark() {
 	pi verify dev=$dev journal=k
 	power "cut 5"
 	dmsetup remove cache
-	power revive
+	power_up
 	create
 	check "after a power cut" carrier "$(pi_state)"
 	pi verify dev=$dev journal=k
@@ -729,6 +741,10 @@ every=(raw raw_faults raw_linear profile write_hit sweep miss_and_fill fill_with
 	damage_dirty_neighbours damage_origin linear_above)
 few=(raw raw_faults write_hit sweep miss_and_fill never_written eviction destage write_through modes unclean_stop
 	damage_clean damage_dirty damage_origin)
+# with carriers of others' making
+carried=(profile write_hit sweep miss_and_fill fill_without never_written eviction destage write_through modes
+	off_and_on unclean_stop cut_under_load bad_tuples damage_clean damage_dirty damage_dirty_destage mark
+	unmarked)
 once=(raw_nonsense file_system mismatch)
 
 tests_of() {
@@ -737,14 +753,16 @@ tests_of() {
 	ram-1-crc-512) echo "${every[*]} ${once[*]}" ;;
 	nvme-1-crc-512 | ram-3-crc-512) echo "${every[*]}" ;;
 	carrier-*) echo "${every[*]} mark unmarked file_system" | sed 's/raw[_a-z]* //g' ;;
+	opaque-*) echo "${carried[*]}" ;;
+	integrity-*) echo "${carried[*]} mismatch" ;;
 	*) echo "${few[*]}" ;;
 	esac
 	# what only this kernel has
-	[[ $(kernel_series) != 7.2 || $1 == ram-* ]] || echo uring
+	[[ $(kernel_series) != 7.2 || $1 == ram-* || $1 == opaque-* || $1 == integrity-* ]] || echo uring
 }
 
 all_worlds=(scsi-1-crc-512 scsi-3-crc-512 scsi-1-crc-4096 scsi-1-ip-512 scsi-3-ip-4096
-	nvme-1-crc-512 nvme-3-crc-512 nvme-1-crc-4096 carrier-1-crc-512)
+	nvme-1-crc-512 nvme-3-crc-512 nvme-1-crc-4096 carrier-1-crc-512 opaque-1-crc-512 integrity-1-crc-512)
 # User Mode Linux has no other disks
 [[ ${LARDER_SANITIZED:-} != uml ]] ||
 	all_worlds=(ram-1-crc-512 ram-3-crc-512 ram-1-crc-4096 ram-1-ip-512 ram-3-ip-4096

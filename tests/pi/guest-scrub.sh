@@ -65,7 +65,7 @@ test_clean() {
 	cache_with_clean new_cache
 	place=$(need_place "$ssd" $((2048 + 8 * step)))
 	damage "$ssd_disk" "$place"
-	[[ $kind == carrier ]] || pi_fails "it is damaged" EILSEQ read "dev=$ssd" start="$place" "n=$step"
+	[[ $passes == carrier ]] || pi_fails "it is damaged" EILSEQ read "dev=$ssd" start="$place" "n=$step"
 	scrub_all
 	found 1 0 0 1 0 0
 	check "counted" "1 1 0" "$(larder_stat pi_errors) $(larder_stat pi_healed) $(larder_stat pi_lost)"

@@ -76,8 +76,8 @@ known_tuples() {
 # origin, whatever the seed.
 same_tuples() {
 	local one other seed=4711
-	[[ $kind != carrier || $2 != "$ssd" ]] || seed=$(($6 / step))
-	[[ $kind != carrier || $5 != "$ssd" ]] || seed=$(($3 / step))
+	[[ $passes != carrier || $2 != "$ssd" ]] || seed=$(($6 / step))
+	[[ $passes != carrier || $5 != "$ssd" ]] || seed=$(($3 / step))
 	one=$(known_tuples "$2" "$3" "$4" $seed)
 	other=$(known_tuples "$5" "$6" "$4" $seed)
 	[[ $one == "$other" ]] ||
@@ -119,8 +119,10 @@ calls_of() { grep -c ": $1 <-" $tracing/trace || true; }
 # --- disks ---
 
 # A world is KIND-TYPE-GUARD-INTERVAL: scsi-1-crc-512 are disks of scsi_debug, nvme-3-crc-4096 name
-# spaces of QEMU (see run), ram-1-ip-512 those of our own (tests/kmod/pi-io-disk.c). It has an origin, and a cache device that is much smaller.
-# In carrier-1-crc-512 that is one of our own that keeps tuples without looking at them.
+# spaces of QEMU (see run), ram-1-ip-512 those of our own (tests/kmod/pi-io-disk.c). It has an origin, and
+# a cache device that is much smaller. This one keeps tuples without looking at them in three kinds:
+# carrier-1-crc-512 has one of our own, opaque-1-crc-512 a name space with metadata and without PI, and
+# integrity-1-crc-512 dm-integrity without a checksum on a simulated disk.
 MIB=2048
 # shellcheck disable=SC2034  # used by the suites
 origin_sectors=$((24 * MIB)) ssd_sectors=$((4 * MIB))
@@ -131,8 +133,7 @@ set_world() {
 	step=$((interval / 512))
 	# what stats call the mode, when tuples pass
 	passes=pass
-	# shellcheck disable=SC2034  # used by the suites
-	[[ $kind != carrier ]] || passes=carrier
+	case $kind in carrier | opaque | integrity) passes=carrier ;; esac
 }
 
 scsi_disks() { compgen -G '/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*:*/block/*'; }
@@ -192,10 +193,14 @@ blank() {
 	dd if=/dev/zero of="$1" bs=1M oflag=direct status=none count=$(($(sectors_of "$1") / MIB))
 }
 
+# make_nvme [TYPE]: of the cache device
 make_nvme() {
 	origin=$(nvme_disk origin "$pi_type" "$interval")
 	local whole
-	whole=$(nvme_disk ssd "$pi_type" "$interval")
+	whole=$(nvme_disk ssd "${1:-$pi_type}" "$interval")
+	# Of metadata without PI, QEMU (7.2) takes only the first few when they are more than 512 bytes, and
+	# not a multiple of these.
+	[[ ${1:-} != 0 ]] || echo $((64 * interval / 1024)) >"/sys/block/${whole##*/}/queue/max_sectors_kb"
 	blank "$origin"
 	ssd=${whole}p1
 	if [[ ! -b $ssd ]]; then
@@ -217,6 +222,44 @@ make_ram() {
 	origin=/dev/pi-origin ssd=/dev/pi-ssd
 }
 
+# The cache device is dm-integrity, with its journal, on a disk that can lose power, /dev/below. It may have
+# another format, $ssd_format (TAG-SIZE BLOCK-SIZE [CHECKSUM]).
+make_integrity() {
+	local tag block sum options=1 table mark
+	read -r tag block sum <<<"${ssd_format:-8 $interval}"
+	make_scsi
+	modprobe dm-integrity
+	add_disk below 12M type=ssd
+	[[ ! $sum ]] || options="2 internal_hash:$sum"
+	table="integrity /dev/below 0 $tag J $options block_size:$block"
+	# a blank disk is formatted by whoever asks for one block; then it names its length
+	dmsetup create tuples --table "0 $((block / 512)) $table"
+	dmsetup remove tuples
+	integrity_table="0 $(od -A n -t u8 -j 16 -N 8 /dev/below | tr -d ' ') $table"
+	dmsetup create tuples --table "$integrity_table"
+	ssd=/dev/mapper/tuples
+	# Where its first sector lies, as all sectors are in one piece on so small a disk. What is in the
+	# journal, too, comes before.
+	mark="here $RANDOM$RANDOM$RANDOM"
+	printf "%-${block}s" "$mark" | dd of=$ssd bs="$block" oflag=direct status=none
+	write_back_integrity
+	mark=$(LC_ALL=C grep -abo "$mark" /dev/below | tail -n 1)
+	integrity_at=$((${mark%%:*} / 512))
+}
+
+# From the journal to its place.
+write_back_integrity() {
+	dmsetup suspend --nolockfs tuples
+	dmsetup resume tuples
+}
+
+# The power is off and the cache is gone: on again, with all that is between the cache and its disks anew.
+power_up() {
+	[[ $kind != integrity ]] || dmsetup remove tuples
+	power revive
+	[[ $kind != integrity ]] || dmsetup create tuples --table "$integrity_table"
+}
+
 # The disks of the world, and a metadata device that can lose power and has no PI.
 make_world() {
 	case $kind in
@@ -224,6 +267,8 @@ make_world() {
 	nvme) make_nvme ;;
 	ram) make_ram ;;
 	carrier) ssd_format=${ssd_format:-0,$pi_guard,$interval} make_ram ;;
+	opaque) make_nvme 0 ;;
+	integrity) make_integrity ;;
 	*) fail "no such world: $kind" ;;
 	esac
 	add_disk meta 2M type=ssd
@@ -248,6 +293,11 @@ damage() {
 			$(printf '%08x' $lba | sed 's/../& /g') 00 00 01 00
 		;;
 	/dev/pi-*) echo "${disk#/dev/} $2" >/sys/module/pi_disk/parameters/damage ;;
+	/dev/mapper/tuples)
+		# on the disk below: the tuple, which lies elsewhere, stays
+		write_back_integrity
+		dd if="$work/noise" of=/dev/below bs=512 seek=$((integrity_at + $2)) oflag=direct status=none
+		;;
 	/dev/nvme*)
 		# Of our own making: no checks, a tuple that fits nothing. --force: while it is in use
 		printf '\0\0\0\0\0\0\0\0' >"$work/tuple"
