@@ -85,7 +85,7 @@ static uint64_t read_queue(dev_t number, const char *file)
 		if (!read_sysfs(number, path, text, sizeof(text)))
 			return 0;
 	}
-	return !strcmp(text, "write back") ? 1 : strtoull(text, NULL, 10);
+	return strtoull(text, NULL, 10);
 }
 
 static void take_limits(struct backing *b)
@@ -95,10 +95,7 @@ static void take_limits(struct backing *b)
 	if (read_sysfs(b->number, "size", text, sizeof(text)))
 		b->bytes = strtoull(text, NULL, 10) * 512;
 	b->read_only = read_sysfs(b->number, "ro", text, sizeof(text)) && *text == '1';
-	b->block_bytes = (uint32_t)read_queue(b->number, "logical_block_size");
 	b->discard_bytes = read_queue(b->number, "discard_max_bytes");
-	b->optimal_bytes = read_queue(b->number, "optimal_io_size");
-	b->write_cache = read_queue(b->number, "write_cache") == 1;
 }
 
 bool backing_peek(dev_t number, struct backing *b)

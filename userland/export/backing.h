@@ -16,11 +16,7 @@ struct backing {
 	dev_t number;
 	uint64_t bytes;
 	bool read_only;
-	/* of its queue */
-	uint32_t block_bytes;		/* logical block */
 	uint64_t discard_bytes;		/* at once; 0: it has no discard */
-	uint64_t optimal_bytes;		/* 0: it does not say */
-	bool write_cache;
 };
 
 /*

@@ -24,7 +24,7 @@ static const char *const settable[] = {
 	"emulate_3pc", "emulate_caw", "emulate_model_alias", "emulate_rest_reord", "emulate_rsoc",
 	"emulate_tas", "emulate_tpu", "emulate_tpws", "emulate_ua_intlck_ctrl", "enforce_pr_isids",
 	"force_pr_aptpl", "is_nonrot", "max_unmap_block_desc_count", "max_unmap_lba_count",
-	"max_write_same_len", "optimal_sectors", "pi_prot_verify", "queue_depth", "submit_type",
+	"max_write_same_len", "pi_prot_verify", "queue_depth", "submit_type",
 	"unmap_granularity", "unmap_granularity_alignment",
 };
 
@@ -36,6 +36,7 @@ static const struct refused {
 			"device rely" },
 	{ "block_size", "it is that of the device" },
 	{ "emulate_write_cache", "it is what the device says" },
+	{ "optimal_sectors", "it is what the device says" },
 	{ "pi_prot_type", "it is that of the device" },
 	{ "alua_support", "without it paths cannot be told apart" },
 	{ "pgr_support", "without it reservations are handed to the device, and a cached one "
@@ -75,18 +76,6 @@ static void set_attribute(struct journal *j, const char *place, const char *name
 	journal_write(j, path, "%llu", (unsigned long long)value);
 }
 
-/* One transfer shall be a block of the cache, if the device takes that much at once. */
-static void set_optimal(struct journal *j, const struct backing *b, const char *place)
-{
-	uint64_t blocks = b->block_bytes ? b->optimal_bytes / b->block_bytes : 0;
-	char path[CONFIGFS_PATH_MAX], text[32];
-
-	configfs_path(path, "%s/attrib/hw_max_sectors", place);
-	configfs_text(j->configfs, path, text, sizeof(text));
-	if (blocks && blocks <= strtoull(text, NULL, 10))
-		set_attribute(j, place, "optimal_sectors", blocks);
-}
-
 static void set_attributes(struct journal *j, const struct backstore *b,
 			   const struct backing *backing, const char *place)
 {
@@ -96,7 +85,6 @@ static void set_attributes(struct journal *j, const struct backstore *b,
 		set_attribute(j, place, "emulate_tpu", 1);
 		set_attribute(j, place, "emulate_tpws", 1);
 	}
-	set_optimal(j, backing, place);
 	for (i = 0; i < b->attributes.nr; i++) {
 		const char *word = b->attributes.name[i];
 		char name[64];

@@ -114,9 +114,7 @@ bool backing_peek(dev_t number, struct backing *b)
 	memset(b, 0, sizeof(*b));
 	b->number = number;
 	b->bytes = 1 << 30;
-	b->block_bytes = 512;
 	b->discard_bytes = 1 << 20;
-	b->optimal_bytes = 65536;
 	return true;
 }
 
