@@ -56,7 +56,7 @@ test_missing_device() {
 	l lvchange -an vg/data
 	l larder restore --exports
 	check "storage objects" 1 "$(compgen -G "$target/core/iblock_*/*/udev_path" | wc -l)"
-	refused "there is no block device" larder restore --exports vg/data
+	refused "is not there" larder restore --exports vg/data
 	l larder save
 	l lvchange -ay vg/data
 	l larder restore --exports vg/data
