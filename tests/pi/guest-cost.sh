@@ -72,6 +72,15 @@ larder_stat write_hits >&2
 remove
 measure origin-write "$origin" reads=0
 
+# a carrier, beside the same disk: what is above it makes and compares the checksums
+clean_up
+set_world carrier-1-crc-512
+make_world
+of_users bare "$ssd"
+new_frozen_cache writeback
+of_users carrier "$dev"
+thaw
+
 # row NAME CELL HOW BASE...: of both sizes, what is above the devices themselves
 row() {
 	local n base figure
@@ -95,4 +104,6 @@ for how in tuples plain; do
 		[[ $how == tuples ]] || row "$op, $how, pi=off: hit" off-$op $how raw-$op
 	done
 	row "write, $how: to both devices" through-write $how raw-write origin-write
+	row "read, $how: hit, carrier" carrier-read $how bare-read
+	row "write, $how: hit, carrier" carrier-write $how bare-write
 done
