@@ -483,7 +483,7 @@ static int do_cost(struct command *command)
 			       !given(words->reads, 100));
 	/* the first of them warms up */
 	for (i = 0; !error && i <= ops; i++) {
-		/* tuples that were written have other reference tags; making them is our own work */
+		/* tuples that were written have other reference tags; that work is our own */
 		if (transfer.write)
 			pi_io_fill(&transfer, 1, PI_IO_OWN_APP);
 		begun = ktime_get_ns();
