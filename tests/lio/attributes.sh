@@ -35,7 +35,8 @@ check_attributes() {
 	check "write cache enabled" $cached "$(grep -c 'write back' "/sys/block/${lun##*/}"/device/scsi_disk/*/cache_type)"
 	[[ $discards == 0 ]] || check "granularity of UNMAP" "$(queue discard_granularity)" \
 		$(($(vpd bl 'Optimal unmap granularity') * $(queue logical_block_size)))
-	check "optimal transfer length" "$(queue optimal_io_size)" \
+	# of a device that names none, LIO says what it takes at once
+	[[ $(queue optimal_io_size) == 0 ]] || check "optimal transfer length" "$(queue optimal_io_size)" \
 		$(($(vpd bl 'Optimal transfer length') * $(queue logical_block_size)))
 }
 
