@@ -239,6 +239,19 @@ static inline unsigned short larder_tuple_flags(const struct larder_profile *p)
 }
 
 /*
+ * Since 6.14 tuples are not checked by anybody unless that is asked for, and
+ * some submitters do not (LIO's iblock of 7.2).  Before, whoever wants no checks
+ * says so.
+ */
+static inline void larder_ask_for_checks(struct bio *bio, const struct larder_profile *p)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+	if (bio_integrity(bio))
+		bio_integrity(bio)->bip_flags |= larder_tuple_flags(p);
+#endif
+}
+
+/*
  * Gives the bio tuples in memory that is physically contiguous and stays ours.
  * Checks: those of another bio, or as the profile says.
  */
@@ -272,6 +285,10 @@ static inline int larder_attach_tuples(struct bio *bio, void *memory, unsigned i
 #define LARDER_REGISTERS_INTEGRITY 0
 
 static inline void larder_write_tuples(struct bio *bio, const void *from, unsigned int bytes)
+{
+}
+
+static inline void larder_ask_for_checks(struct bio *bio, const struct larder_profile *p)
 {
 }
 

@@ -22,6 +22,7 @@ static blk_status_t read_piece(struct larder_cache *c, struct bio *bio, struct d
 		status = larder_carrier_read_now(c, piece, sector);
 	} else {
 		piece->bi_iter.bi_sector = sector;
+		larder_ask_for_checks(piece, &c->profile);
 		submit_bio_wait(piece);
 		status = piece->bi_status;
 	}

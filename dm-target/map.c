@@ -17,11 +17,17 @@ static u64 in_slot(const struct larder_cache *c, const struct extent *e, u32 slo
 	return geometry_slot_start(&c->geometry, slot) + e->offset;
 }
 
-/* A write that has been set up, and cut. */
+/*
+ * A write that has been set up, and cut.  Its tuples are checked, whoever sends
+ * them: dirty data that do not fit theirs could never be written back.
+ */
 static int send_to_slot(struct larder_cache *c, struct bio *bio, const struct extent *e, u32 slot)
 {
-	if (unlikely(c->carrier))
-		return larder_carrier_write(c, bio, in_slot(c, e, slot));
+	if (unlikely(c->pi_kept)) {
+		if (c->carrier)
+			return larder_carrier_write(c, bio, in_slot(c, e, slot));
+		larder_ask_for_checks(bio, &c->profile);
+	}
 	larder_remap(bio, c->cache_dev, in_slot(c, e, slot));
 	return DM_MAPIO_REMAPPED;
 }

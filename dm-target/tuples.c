@@ -157,8 +157,11 @@ struct bio *larder_pi_clone(struct larder_cache *c, struct bio *bio, struct dm_d
 	bio->bi_opf &= ~REQ_INTEGRITY;
 	clone = bio_alloc_clone(dev->bdev, bio, GFP_NOIO, &c->bios);
 	bio->bi_opf |= REQ_INTEGRITY;
-	if (!larder_attach_tuples(clone, *copy, bytes, larder_tuple_seed(bio), &c->profile, bio))
+	if (!larder_attach_tuples(clone, *copy, bytes, larder_tuple_seed(bio), &c->profile, bio)) {
+		/* both devices shall judge it the same */
+		larder_ask_for_checks(clone, &c->profile);
 		return clone;
+	}
 	bio_put(clone);
 	kfree(*copy);
 	*copy = NULL;
@@ -197,6 +200,9 @@ int larder_pi_read(struct larder_cache *c, struct bio *bio, struct dm_dev *dev, 
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
+	/* what nobody checks is not healed */
+	if (dev == c->cache_dev)
+		larder_ask_for_checks(leg, &c->profile);
 	/* who polls looks at the bio, not at its clone */
 	leg->bi_opf &= ~REQ_POLLED;
 	leg->bi_iter.bi_sector = sector;
