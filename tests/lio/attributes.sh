@@ -63,7 +63,7 @@ test_attributes_of_lv() {
 # A cached device always takes discards, as it forgets what they name; any device can be exported.
 test_attributes_without_discards() {
 	add_disk hdd 128M type=hdd
-	linear plain $hdd 0 262144
+	linear plain "$hdd" 0 262144
 	exported=/dev/mapper/plain
 	check "largest discard" 0 "$(queue discard_max_bytes)"
 	export_it --fabric loopback
