@@ -25,6 +25,7 @@
 #define DAMAGES_MAX 4
 #define DAMAGE_ONE_IN 4		/* looks of the administrator */
 #define BAD_ONE_IN 40		/* writes with tuples */
+#define UNCHECKED_ONE_IN 4	/* requests with tuples */
 #define WITHOUT_MAX 256
 
 static struct {
@@ -369,6 +370,8 @@ void tuples_begin_request(struct sim_request *r, u64 id, bool *bad)
 	*bad = id && sim_rng_below(&t.rng, BAD_ONE_IN) == 0;
 	if (*bad)
 		spoil(r);
+	/* wrong ones may be taken then */
+	r->unchecked = !*bad && sim_mix(r->seed) % UNCHECKED_ONE_IN == 0;
 }
 
 void tuples_end_read(const struct sim_request *r)

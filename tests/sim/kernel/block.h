@@ -284,6 +284,7 @@ struct sim_request {
 	u8 *data;
 	u8 *tuples;		/* one for each interval, or NULL */
 	u64 seed;		/* of the first */
+	bool unchecked;		/* asks no device to check them, as LIO's iblock of 7.2 */
 	blk_status_t status;
 	void (*done)(struct sim_request *request);
 	void *context;

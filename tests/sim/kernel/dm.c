@@ -180,7 +180,7 @@ static void clone_tuples(struct bio *bio, struct sim_request *r, u32 done)
 		      (u32)offset_in_page(r->tuples));
 	bip->bip_iter.bi_size = bip->bip_vec->bv_len;
 	bip_set_seed(bip, r->seed);
-	bip->bip_flags = BIP_CHECK_GUARD |
+	bip->bip_flags = r->unchecked ? 0 : BIP_CHECK_GUARD |
 			 (bi->flags & BLK_INTEGRITY_REF_TAG ? BIP_CHECK_REFTAG : 0);
 	bio_integrity_advance(bio, done << SECTOR_SHIFT);
 	bio_integrity_trim(bio);
