@@ -77,13 +77,23 @@ test_clean() {
 	check "no reader has noticed" 1 "$(larder_stat pi_errors)"
 }
 
-# damaged_dirty START N PLACE: writes what is cached there anew, and damages it before it is written back, for
-# which there is a second at least; sets version.
+new_freezable_cache() {
+	new_frozen_cache "$@"
+	thaw
+}
+
+# damaged_dirty START N PLACE: writes what is cached there anew, and damages it before it is written back; sets
+# version. Of a freezable cache.
 damaged_dirty() {
 	for version in 11 12 13 14 15; do
+		freeze
+		# the write-back of this waits for the frozen origin, and another has to come
+		pi write dev=$dev "start=$1" "n=$2" version=10
+		sleep 3
 		pi write dev=$dev "start=$1" "n=$2" "version=$version"
 		damage "$ssd_disk" "$3"
-		# its write-back fails from now on
+		# it fails from now on
+		thaw
 		sleep 3
 		is_clean || return 0
 	done
@@ -92,7 +102,7 @@ damaged_dirty() {
 
 test_dirty() {
 	local place version
-	cache_with_clean new_cache
+	cache_with_clean new_freezable_cache
 	place=$(need_place "$ssd" $((2048 + 8 * step)) 1)
 	damaged_dirty 2048 $((16 * step)) "$place"
 	scrub_all
@@ -115,7 +125,7 @@ test_dirty() {
 # Clean and dirty grains in one slot: the block cannot be dropped, what is clean is mended nevertheless.
 test_mixed() {
 	local place version
-	cache_with_clean new_cache
+	cache_with_clean new_freezable_cache
 	place=$(need_place "$ssd" 2048 1)
 	damaged_dirty 2048 8 "$place"
 	damage "$ssd_disk" $((place + 16))
