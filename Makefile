@@ -181,4 +181,4 @@ clean: ## Removes what was built here (caches in ~/.cache/dm-larder stay)
 help: ## This list
 	@echo "dm-larder $(VERSION): make TARGET [KERNEL=6.1|6.12|7.2|all] [CC=gcc|clang] [V=1] [W=1] [C=1]"
 	@awk -F ':.*## ' '/^##  / { sub(/^##  /, ""); printf "\n%s\n", $$0 } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+		/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
