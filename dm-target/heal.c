@@ -18,6 +18,8 @@ static blk_status_t read_piece(struct larder_cache *c, struct bio *bio, struct d
 	if (!piece)
 		return BLK_STS_RESOURCE;
 	bio_trim(piece, offset, sectors);
+	/* who polls looks at the bio, not at its clone */
+	piece->bi_opf &= ~REQ_POLLED;
 	if (c->carrier && dev == c->cache_dev) {
 		status = larder_carrier_read_now(c, piece, sector);
 	} else {
