@@ -18,6 +18,8 @@ static blk_status_t read_piece(struct larder_cache *c, struct bio *bio, struct d
 	if (!piece)
 		return BLK_STS_RESOURCE;
 	bio_trim(piece, offset, sectors);
+	/* who polls looks at the bio, not at its clone */
+	piece->bi_opf &= ~REQ_POLLED;
 	if (c->carrier && dev == c->cache_dev) {
 		status = larder_carrier_read_now(c, piece, sector);
 	} else {
@@ -30,6 +32,18 @@ static blk_status_t read_piece(struct larder_cache *c, struct bio *bio, struct d
 	return status;
 }
 
+/* Under the lock: who makes it clean looks once more, and may take that back. */
+static bool is_dirty(struct larder_cache *c, const struct extent *e, u32 slot)
+{
+	struct larder_shard *sh = shard_of(c, e->block);
+	bool dirty;
+
+	spin_lock_irq(&sh->lock);
+	dirty = slot_dirty(&c->map, slot) & e->touched;
+	spin_unlock_irq(&sh->lock);
+	return dirty;
+}
+
 /* Sectors of the bio from offset on, all of one grain. */
 static blk_status_t heal_grain(struct larder_cache *c, struct bio *bio, const struct extent *e,
 			       u32 slot, u32 offset, bool *bad)
@@ -40,7 +54,11 @@ static blk_status_t heal_grain(struct larder_cache *c, struct bio *bio, const st
 
 	if (status != BLK_STS_PROTECTION)
 		return status;
-	if (slot_dirty(&c->map, slot) & e->touched) {
+	if (is_dirty(c, e, slot)) {
+		/* what made it so may have come after that read, and mended it */
+		status = read_piece(c, bio, c->cache_dev, in_slot, offset, e->sectors);
+		if (status != BLK_STS_PROTECTION)
+			return status;
 		count(c, COUNT_PI_LOST);
 		DMERR_LIMIT("%s: protection error in dirty data of the cache, sector %llu of the origin",
 			    dm_table_device_name(c->ti->table), in_origin);

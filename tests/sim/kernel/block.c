@@ -129,6 +129,8 @@ void sim_bio_copy(struct bio *bio, unsigned int at, void *buffer, unsigned int b
 
 void submit_bio_noacct(struct bio *bio)
 {
+	if ((bio->bi_opf & REQ_POLLED) && !sim_dm_polls(bio))
+		sim_fail("a bio for %s waits to be polled, and nobody does", bio->bi_bdev->name);
 	sim_point();
 	sim_disk_submit(bio);
 }

@@ -292,6 +292,8 @@ struct sim_request {
 
 void sim_dm_submit(struct mapped_device *md, struct sim_request *request);
 
+bool sim_dm_polls(const struct bio *bio);
+
 /* --- below (disks.c): starts the I/O; bio_endio() follows, from a task of its own --- */
 
 struct block_device *sim_find_device(const char *name);

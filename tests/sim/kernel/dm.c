@@ -164,6 +164,12 @@ static void clone_end(struct bio *bio)
 	io_put(io);
 }
 
+/* Users poll, and dm for them: its clones, and nothing else that comes of these. */
+bool sim_dm_polls(const struct bio *bio)
+{
+	return bio->bi_end_io == clone_end;
+}
+
 /* Its part of the request's tuples. */
 static void clone_tuples(struct bio *bio, struct sim_request *r, u32 done)
 {
@@ -205,6 +211,8 @@ static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u
 	bio->bi_opf = io->request->opf & ~REQ_PREFLUSH;
 	bio->bi_bdev = &io->md->bdev;
 	bio->bi_end_io = clone_end;
+	if (bio_op(bio) != REQ_OP_DISCARD)
+		bio->bi_opf |= REQ_POLLED;
 	bio->bi_io_vec = io->vec;
 	bio->bi_iter.bi_sector = io->request->sector;
 	if (bio_op(bio) == REQ_OP_DISCARD) {
