@@ -214,7 +214,8 @@ static bool mend(struct larder_cache *c, const struct piece *p, blk_status_t sta
 	}
 	add(c->scrub, pi ? SCRUB_PI_ERRORS : SCRUB_MEDIA_ERRORS, 1);
 	taken = take(c, p);
-	if (taken == TAKEN_DIRTY)
+	/* the write that made it dirty may have mended it */
+	if (taken == TAKEN_DIRTY && transfer(c, c->cache_dev, REQ_OP_READ, p) == status)
 		lose(c, p, pi);
 	else if (taken == TAKEN_BUSY)
 		add(c->scrub, SCRUB_LEFT, 1);
