@@ -199,6 +199,11 @@ static void test_chap(void)
 			     "mutual_password hidden\n", 0600, false), EXIT_NOT_OURS);
 	CHECK_EQUAL(try_chap("userid me\npassword hi\1dden\n", 0600, false), EXIT_NOT_OURS);
 	CHECK(!try_chap("dhchap_key DHHC-1:00:hidden:\n", 0600, true));
+	/* what is recorded has to be read again, and is judged like that */
+	CHECK_EQUAL(try_chap("userid me\npassword hidden\ndhchap_key DHHC-1:00:hidden:\n", 0600,
+			     false), EXIT_NOT_OURS);
+	CHECK_EQUAL(try_chap("userid me\npassword hidden\ndhchap_key DHHC-1:00:hidden:\n", 0600,
+			     true), EXIT_NOT_OURS);
 	CHECK_EQUAL(try_chap("userid me\npassword hidden\n", 0600, true), EXIT_NOT_OURS);
 	unlink(CHAP_FILE);
 	CHECK_EQUAL(chap_read(&chap, CHAP_FILE, false), EXIT_NO_INPUT);
