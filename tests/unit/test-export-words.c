@@ -319,6 +319,11 @@ static void test_state_word_by_word(void)
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0.5", ""),
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "../x"),
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "default_tg_pt_gp"),
+		/* a word is no yes, and nobody is let in by mistake */
+		IQN_TARGET(",\"any_initiator\":\"false\""), IQN_TARGET(",\"any_initiator\":1"),
+		IQN_TARGET(",\"incomplete\":null"), IQN_TARGET(",\"acls\":\"" INITIATOR "\""),
+		IQN_TARGET(",\"portals\":{}"),
+		WHOLE("\"false\"", "iscsi", "iqn.2003-01.org.x:y", "0", ""),
 	};
 	size_t i;
 

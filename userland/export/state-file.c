@@ -47,11 +47,16 @@ static bool take_option(struct json_object *o, const char *key, char *text, size
 	return !json_object_object_get_ex(o, key, NULL) || take_text(o, key, text, size);
 }
 
-static bool take_bool(struct json_object *o, const char *key)
+/* false where it is missing; a word that says "false" would be true to json-c */
+static bool take_bool(struct json_object *o, const char *key, bool *is)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) && json_object_get_boolean(value);
+	*is = false;
+	if (!json_object_object_get_ex(o, key, &value))
+		return true;
+	*is = json_object_get_boolean(value);
+	return json_object_is_type(value, json_type_boolean);
 }
 
 static bool take_number(struct json_object *o, const char *key, uint32_t *number, uint32_t most)
@@ -80,6 +85,8 @@ static bool take_names(struct json_object *o, const char *key, struct names *nam
 	struct json_object *list = list_of(o, key), *item;
 	size_t i;
 
+	if (!list && json_object_object_get_ex(o, key, NULL))
+		return false;
 	for (i = 0; list && i < json_object_array_length(list); i++) {
 		item = json_object_array_get_idx(list, i);
 		if (!json_object_is_type(item, json_type_string) ||
@@ -99,10 +106,10 @@ static const struct fabric *take_fabric(struct json_object *o)
 
 static bool take_backstore(struct state *s, struct json_object *o)
 {
-	struct backstore b = { .nvmet = take_bool(o, "nvmet"),
-			       .readonly = take_bool(o, "readonly"),
-			       .incomplete = take_bool(o, "incomplete") };
-	bool good = take_text(o, "name", b.name, sizeof(b.name)) && configfs_name_valid(b.name) &&
+	struct backstore b = { .name = "" };
+	bool good = take_bool(o, "nvmet", &b.nvmet) && take_bool(o, "readonly", &b.readonly) &&
+		    take_bool(o, "incomplete", &b.incomplete) &&
+		    take_text(o, "name", b.name, sizeof(b.name)) && configfs_name_valid(b.name) &&
 		    take_text(o, "device", b.device, sizeof(b.device)) &&
 		    backing_name_valid(b.device) &&
 		    take_text(o, "serial", b.serial, sizeof(b.serial)) && uuid_valid(b.serial) &&
@@ -146,15 +153,15 @@ static bool take_wwn(const struct fabric *f, struct json_object *o, char wwn[WWN
 
 static bool take_target(struct state *s, struct json_object *o)
 {
-	struct target t = { .fabric = take_fabric(o),
-			    .any_initiator = take_bool(o, "any_initiator"),
-			    .incomplete = take_bool(o, "incomplete") };
+	struct target t = { .fabric = take_fabric(o) };
 	char portal[PORTAL_MAX];
 	const char *why;
 	bool good;
 	size_t i;
 
 	good = t.fabric && take_wwn(t.fabric, o, t.wwn) && take_chap(o, &t.chap) &&
+	       take_bool(o, "any_initiator", &t.any_initiator) &&
+	       take_bool(o, "incomplete", &t.incomplete) &&
 	       take_nexus(t.fabric, o, t.nexus) &&
 	       take_names(o, "portals", &t.portals) && take_names(o, "acls", &t.acls) &&
 	       take_names(o, "added_portals", &t.added_portals) &&
@@ -182,11 +189,11 @@ static bool take_target(struct state *s, struct json_object *o)
 
 static bool take_lun(struct state *s, struct json_object *o)
 {
-	struct lun l = { .fabric = take_fabric(o), .incomplete = take_bool(o, "incomplete") };
-
+	struct lun l = { .fabric = take_fabric(o) };
 	const struct backstore *b;
 
 	if (!l.fabric || !take_wwn(l.fabric, o, l.wwn) ||
+	    !take_bool(o, "incomplete", &l.incomplete) ||
 	    !take_text(o, "backstore", l.backstore, sizeof(l.backstore)) ||
 	    !take_number(o, "lun", &l.lun, LUN_MAX) ||
 	    !take_option(o, "alua_group", l.alua_group, sizeof(l.alua_group)) ||
