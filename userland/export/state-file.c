@@ -244,22 +244,23 @@ static struct json_object *parse(const char *text, size_t length)
 	return whole;
 }
 
-static int take_state(struct state *s, const char *text, size_t length, const char *path)
+/* NULL, or what is wrong with it. */
+static const char *take_state(struct state *s, const char *text, size_t length)
 {
 	struct json_object *whole = parse(text, length);
+	const char *why = NULL;
 	uint32_t version = 0;
-	int code = 0;
 
 	if (!whole || !json_object_is_type(whole, json_type_object))
-		code = refuse(path, "it is no JSON object");
+		why = "it is no JSON object";
 	else if (!take_number(whole, "version", &version, UINT32_MAX) || version != STATE_VERSION)
-		code = refuse(path, "it is of another version of larder");
+		why = "it is of another version of larder";
 	else if (!take_all(s, whole, "backstores", take_backstore) ||
 		 !take_all(s, whole, "targets", take_target) ||
 		 !take_all(s, whole, "luns", take_lun))
-		code = refuse(path, "a record in it is damaged");
+		why = "a record in it is damaged";
 	json_object_put(whole);
-	return code;
+	return why;
 }
 
 static int judge_file(const char *path, int fd, struct stat *st)
@@ -278,6 +279,7 @@ static int judge_file(const char *path, int fd, struct stat *st)
 static int read_file(struct state *s, const char *path, int fd)
 {
 	size_t length = 0;
+	const char *why;
 	struct stat st;
 	char *text;
 	ssize_t n = 0;
@@ -289,10 +291,12 @@ static int read_file(struct state *s, const char *path, int fd)
 	while (text && length < (size_t)st.st_size &&
 	       (n = read(fd, text + length, (size_t)st.st_size - length)) > 0)
 		length += (size_t)n;
-	if (!text || n < 0)
-		code = refuse(path, text ? strerror(errno) : "not enough memory");
+	if (!text)
+		why = "not enough memory";
 	else
-		code = take_state(s, text, length, path);
+		why = n < 0 ? strerror(errno) : take_state(s, text, length);
+	if (why)
+		code = refuse(path, why);
 	if (text)
 		explicit_bzero(text, length);
 	free(text);
@@ -486,10 +490,21 @@ static bool replace(int dir, const char *name, const char *text)
 	return good;
 }
 
+/* What cannot be read again would keep every later command from taking anything away. */
+static const char *judge_text(const char *text)
+{
+	struct state again = { .luns = 0 };
+	const char *why = strlen(text) > FILE_BYTES_MAX ? "it would be too large" :
+			  take_state(&again, text, strlen(text));
+
+	state_free(&again);
+	return why;
+}
+
 int state_save(const struct state *s, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	struct json_object *whole;
+	const char *slash = strrchr(path, '/'), *text, *why = NULL;
+	struct json_object *whole = NULL;
 	char parent[256];
 	bool good = false;
 	int dir;
@@ -499,13 +514,14 @@ int state_save(const struct state *s, const char *path)
 	dir = open_directory(path);
 	if (dir >= 0) {
 		whole = state_object(s);
-		good = replace(dir, slash + 1,
-			       json_object_to_json_string_ext(whole, JSON_C_TO_STRING_PRETTY |
-							      JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(whole);
+		text = json_object_to_json_string_ext(whole, JSON_C_TO_STRING_PRETTY |
+						      JSON_C_TO_STRING_NOSLASHESCAPE);
+		why = judge_text(text);
+		good = !why && replace(dir, slash + 1, text);
 	}
 	if (!good)
-		complain("cannot write %s: %s", path, strerror(errno));
+		complain("cannot write %s: %s", path, why ? why : strerror(errno));
+	json_object_put(whole);
 	if (dir >= 0)
 		close(dir);
 	return good ? 0 : EXIT_NO_OUTPUT;
