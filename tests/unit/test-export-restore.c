@@ -363,6 +363,47 @@ static void test_follow(void)
 	host_end();
 }
 
+/* targetcli spells some names in another way, and an administrator in any. */
+static void test_follow_spelling(void)
+{
+	char *was;
+
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK(fake_mkdir(TPG_PATH "/np/[::0]:3260"));
+	CHECK(fake_mkdir(TPG_PATH "/acls/iqn.1993-08.org.Debian:01:Other"));
+	was = fake_text();
+	CHECK_SAY(!do_save(NULL), "%s", words_said());
+	CHECK_EQUAL(recorded_luns(), 1);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/np/[::0]:3260") && fake_has(TPG_PATH "/np/127.0.0.1:3260"));
+	CHECK(fake_has(TPG_PATH "/acls/iqn.1993-08.org.Debian:01:Other"));
+	CHECK_SAY(!do_unexport(NULL), "%s", words_said());
+	CHECK(!fake_has("target/iscsi/" IQN));
+	free(was);
+	host_end();
+}
+
+/* What no command would take is told, not written down, and not larder's. */
+static void test_follow_strange(void)
+{
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK(fake_mkdir(TPG_PATH "/acls/somebody"));
+	CHECK(fake_mkdir(TPG_PATH "/np/localhost:3260"));
+	CHECK_SAY(!do_save(NULL), "%s", words_said());
+	CHECK_SAY(strstr(words_said(), "somebody") && strstr(words_said(), "localhost"), "%s",
+		  words_said());
+	CHECK_EQUAL(recorded_luns(), 1);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/acls/" INITIATOR) && !fake_has(TPG_PATH "/acls/somebody"));
+	host_end();
+}
+
 static struct json_object *element(struct json_object *o, const char *list, size_t i)
 {
 	struct json_object *array;
@@ -450,6 +491,8 @@ static const struct unit_test tests[] = {
 	{ "reservations", test_reservations },
 	{ "group_state", test_group_state },
 	{ "follow", test_follow },
+	{ "follow_spelling", test_follow_spelling },
+	{ "follow_strange", test_follow_strange },
 	{ "targetctl", test_targetctl },
 	{ "guard", test_guard },
 };

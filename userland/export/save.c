@@ -51,6 +51,21 @@ static void tell(const struct save *s, const struct target *t, const char *what,
 		printf("%s %s: %s %s %s\n", t->fabric->name, t->wwn, what, name, how);
 }
 
+/* One of others, that no command of ours would take, could not be read again. */
+static bool is_possible(const struct target *t, const char *below, const char *name)
+{
+	char portal[PORTAL_MAX], wwn[WWN_MAX];
+	const char *why;
+
+	if (configfs_name_valid(name) &&
+	    (strcmp(below, "np") ? wwn_parse(t->fabric->initiator, name, wwn, &why) :
+				   portal_parse(name, 0, portal)))
+		return true;
+	complain("%s %s: %s is no name that larder knows: it is not written down", t->fabric->name,
+		 t->wwn, name);
+	return false;
+}
+
 /* have becomes what the directory has.  True: that is something else. */
 static bool follow(const struct save *s, struct exporting *e, const struct target *t,
 		   const char *below, struct names *have)
@@ -65,6 +80,9 @@ static bool follow(const struct save *s, struct exporting *e, const struct targe
 	if (configfs_kind(&e->configfs, path) != CONFIGFS_DIRECTORY ||
 	    configfs_list(&e->configfs, path, &is))
 		return false;
+	for (i = is.nr; i-- > 0;)
+		if (!is_possible(t, below, is.name[i]))
+			names_remove(&is, is.name[i]);
 	for (i = 0; i < is.nr; i++) {
 		if (names_have(have, is.name[i]))
 			continue;

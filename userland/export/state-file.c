@@ -168,14 +168,13 @@ static bool take_target(struct state *s, struct json_object *o)
 	       take_names(o, "added_acls", &t.added_acls) &&
 	       take_names(o, "made_hosts", &t.made_hosts) &&
 	       take_names(o, "made_ports", &t.made_ports) && !state_target(s, t.fabric, t.wwn);
+	/* both as configfs has them, which others may have spelled in another way */
 	for (i = 0; good && i < t.portals.nr; i++)
-		good = portal_parse(t.portals.name[i], 0, portal) &&
-		       !strcmp(portal, t.portals.name[i]);
+		good = portal_parse(t.portals.name[i], 0, portal);
 	for (i = 0; good && i < t.acls.nr; i++) {
 		char wwn[WWN_MAX];
 
-		good = wwn_parse(t.fabric->initiator, t.acls.name[i], wwn, &why) &&
-		       !strcmp(wwn, t.acls.name[i]);
+		good = wwn_parse(t.fabric->initiator, t.acls.name[i], wwn, &why);
 	}
 	for (i = 0; good && i < t.added_portals.nr; i++)
 		good = names_have(&t.portals, t.added_portals.name[i]);
