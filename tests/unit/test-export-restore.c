@@ -404,6 +404,21 @@ static void test_follow_strange(void)
 	host_end();
 }
 
+/* Where a portal is only a port, no directory has it. */
+static void test_follow_srp(void)
+{
+	static const char port[] = "target/srpt/discovery_auth/rdma_cm_port";
+
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=srp", "wwn=fe80:0001:0002:0003",
+				    "acl=10.0.0.1", "portal=10.0.0.1")), 0);
+	CHECK_EQUAL(do_save(NULL), 0);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK_SAY(!strcmp(fake_value(port), "5555"), "port %s", fake_value(port));
+	host_end();
+}
+
 static struct json_object *element(struct json_object *o, const char *list, size_t i)
 {
 	struct json_object *array;
@@ -493,6 +508,7 @@ static const struct unit_test tests[] = {
 	{ "follow", test_follow },
 	{ "follow_spelling", test_follow_spelling },
 	{ "follow_strange", test_follow_strange },
+	{ "follow_srp", test_follow_srp },
 	{ "targetctl", test_targetctl },
 	{ "guard", test_guard },
 };

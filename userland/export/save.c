@@ -113,7 +113,9 @@ static bool follow_all(const struct save *s, struct exporting *e)
 
 		if (fabric_is_nvmet(t->fabric) || !lio_target_exists(&e->configfs, t))
 			continue;
-		changed |= follow(s, e, t, "np", &t->portals);
+		/* a portal that is only a port is in no directory */
+		if (!t->fabric->port_only)
+			changed |= follow(s, e, t, "np", &t->portals);
 		changed |= follow(s, e, t, "acls", &t->acls);
 	}
 	return changed;
