@@ -76,6 +76,20 @@ static void export_all(void)
 				   "acl=" HOST, "portal=10.0.0.1")), "%s", words_said());
 }
 
+/* A target may be called as export took its name. */
+static void test_spelling(void)
+{
+	host_begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=iscsi",
+			       "wwn=iqn.2003-01.org.Example:Store", "acl=" INITIATOR)));
+	CHECK(!do_export(WORDS("/dev/vg/other", "fabric=fcoe", "wwn=0x200000112233445A",
+			       "acl=20:00:00:11:22:33:44:56")));
+	CHECK_SAY(!unexport(WORDS("iqn.2003-01.org.Example:Store")), "%s", words_said());
+	CHECK_SAY(!unexport(WORDS("0x200000112233445A")), "%s", words_said());
+	CHECK_EQUAL(recorded_luns(), 0);
+	host_end();
+}
+
 /* How often "not exported any more" has been said of it. */
 static unsigned int times_told(const char *device)
 {
@@ -495,6 +509,7 @@ static const struct unit_test tests[] = {
 	{ "sessions", test_sessions },
 	{ "no-records", test_no_records },
 	{ "any-initiator", test_any_initiator },
+	{ "spelling", test_spelling },
 	{ "leaving", test_leaving },
 	{ "waits", test_waits },
 	{ "put-back-one", test_put_back_one },
