@@ -486,6 +486,29 @@ static void test_refuses(void)
 	host_end();
 }
 
+/* By another plugin, of which info says no number: it has the device all the same. */
+static void test_foreign_plugin(void)
+{
+	static const char place[] = "target/core/fileio_3/theirs";
+	char path[256], who[256];
+
+	host_begin();
+	CHECK(fake_mkdir(place));
+	snprintf(path, sizeof(path), "%s/udev_path", place);
+	CHECK(fake_write(path, "/dev/mapper/vg-third"));
+	snprintf(path, sizeof(path), "%s/control", place);
+	CHECK(fake_write(path, "fd_dev_name=/dev/mapper/vg-third"));
+	snprintf(path, sizeof(path), "%s/enable", place);
+	CHECK(fake_write(path, "1"));
+	snprintf(path, sizeof(path), "%s/info", place);
+	CHECK(fake_write(path, "TCM FILEIO ID: 0        File: /dev/mapper/vg-third"));
+	CHECK_EQUAL(do_export(WORDS("/dev/mapper/vg-third", "fabric=loopback")), EXIT_NOT_OURS);
+	CHECK(export_holder("/dev/mapper/vg-third", who, sizeof(who)));
+	CHECK_SAY(strstr(who, "fileio_3"), "%s", who);
+	CHECK_SAY(!do_export(WORDS("/dev/vg/other", "fabric=loopback")), "%s", words_said());
+	host_end();
+}
+
 /* Something of others in our target keeps it, and it is theirs then. */
 static void test_stranger_in_target(void)
 {
@@ -620,6 +643,7 @@ static const struct unit_test tests[] = {
 	{ "second-fabric", test_second_fabric },
 	{ "shared-port", test_shared_port },
 	{ "refuses", test_refuses },
+	{ "foreign-plugin", test_foreign_plugin },
 	{ "stranger-in-target", test_stranger_in_target },
 	{ "adopts", test_adopts },
 	{ "restores", test_restores },

@@ -42,6 +42,9 @@ static void read_backstore(struct configfs *c, struct lio_backstore *b)
 	configfs_path(path, "%s/udev_path", b->path);
 	configfs_text(c, path, b->device, sizeof(b->device));
 	b->number = lio_number_at(c, b->path);
+	/* fileio and pscsi say none, but may have a device all the same */
+	if (!b->number && b->enabled && !backing_number(b->device, &b->number))
+		b->number = 0;
 	configfs_path(path, "%s/wwn/vpd_unit_serial", b->path);
 	configfs_text(c, path, text, sizeof(text));
 	if (!strncmp(text, before, strlen(before)))
