@@ -237,6 +237,13 @@ static void test_sessions(void)
 	check_same(fake_text(), "a session", 0, 4);
 	CHECK_EQUAL(unexport(WORDS("--all")), EXIT_NOT_OURS);
 	check_same(fake_text(), "a session", 0, 4);
+	/* others choose their names as they like */
+	CHECK(fake_write(TPG_PATH "/dynamic_sessions", "iqn.\33[2Jx\ny"));
+	forget_words();
+	CHECK_EQUAL(unexport(WORDS("vg/data")), EXIT_NOT_OURS);
+	CHECK_SAY(!strchr(words_said(), 033) && strstr(words_said(), "[2Jx"), "%s", words_said());
+	CHECK_SAY(strstr(words_said(), "3 sessions"), "%s", words_said());
+	CHECK(fake_write(TPG_PATH "/dynamic_sessions", ""));
 	/* those of the other targets are not in the way */
 	CHECK_SAY(!unexport(WORDS("vg/data", "--fabric", "loopback")), "%s", words_said());
 	CHECK_SAY(!unexport(WORDS("/dev/mapper/vg-third")), "%s", words_said());

@@ -432,11 +432,18 @@ static int fake_unlink(struct configfs *c, const char *path)
 static int fake_read(struct configfs *c, const char *path, char *text, size_t size)
 {
 	struct node *n = find(path);
+	size_t i, length = 0;
 
 	if (!n || n->kind != CONFIGFS_ATTRIBUTE)
 		return n ? -EISDIR : -ENOENT;
-	snprintf(text, size, "%s\n", n->value);
-	return 0;
+	for (i = 0; i <= strlen(n->value) && length + 3 < size; i++) {
+		text[length++] = n->value[i] ? n->value[i] : '\n';
+		/* as the kernel has it */
+		if (text[length - 1] == '\n' && !strcmp(n->name, "dynamic_sessions"))
+			text[length++] = '\0';
+	}
+	text[length] = '\0';
+	return (int)length;
 }
 
 static int fake_read_link(struct configfs *c, const char *path, char *text, size_t size)
