@@ -419,6 +419,35 @@ static void test_follow_srp(void)
 	host_end();
 }
 
+#define SECOND		"iqn.1993-08.org.debian:01:second"
+
+/* Whom somebody has taken away since, or has never let in this time, is not let in again. */
+static void test_revoked(void)
+{
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR, "acl=" SECOND)), 0);
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK(fake_rmtree(TPG_PATH "/acls/" SECOND));
+	CHECK_EQUAL(do_restore("vg/data"), EXIT_DAMAGED);
+	CHECK(!fake_has(TPG_PATH "/acls/" SECOND));
+	CHECK_EQUAL(do_unexport(NULL), 0);
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK_EQUAL(do_restore(NULL), EXIT_DAMAGED);
+	CHECK(!fake_has(TPG_PATH "/acls/" SECOND));
+	CHECK_SAY(strstr(words_said(), SECOND), "%s", words_said());
+	/* nor with another LUN */
+	CHECK(fake_rmtree(TPG_PATH "/acls/" INITIATOR));
+	CHECK_SAY(!do_export(WORDS("/dev/vg/other", "fabric=iscsi", "wwn=" IQN, "acl=" SECOND)),
+		  "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/acls/" SECOND "/lun_1"));
+	CHECK(!fake_has(TPG_PATH "/acls/" INITIATOR));
+	CHECK_SAY(!do_unexport(NULL), "%s", words_said());
+	CHECK(!fake_has("target/iscsi/" IQN));
+	host_end();
+}
+
 static struct json_object *element(struct json_object *o, const char *list, size_t i)
 {
 	struct json_object *array;
@@ -509,6 +538,7 @@ static const struct unit_test tests[] = {
 	{ "follow_spelling", test_follow_spelling },
 	{ "follow_strange", test_follow_strange },
 	{ "follow_srp", test_follow_srp },
+	{ "revoked", test_revoked },
 	{ "targetctl", test_targetctl },
 	{ "guard", test_guard },
 };

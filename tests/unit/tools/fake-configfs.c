@@ -615,6 +615,15 @@ bool fake_mkdir(const char *path)
 	return true;
 }
 
+bool fake_rmtree(const char *path)
+{
+	struct node *n = find(path);
+
+	if (n)
+		cut(n);
+	return n;
+}
+
 bool fake_write(const char *path, const char *value)
 {
 	return !write_value(path, value);
