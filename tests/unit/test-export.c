@@ -441,6 +441,7 @@ static const struct refused {
 	{ WORDS("/dev/vg/other", "fabric=nvme-tcp", "any", "readonly"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=nvme-tcp", "any", "lun=0"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=pigeon"), EXIT_WRONG_USAGE },
+	{ WORDS("/dev/vg/other", "fabric=loopback", "json", "dry"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "lun=-1"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "lun=70000"), EXIT_WRONG_USAGE },

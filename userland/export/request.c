@@ -124,6 +124,8 @@ int request_judge(struct export_request *r)
 	int code = judge_fabric(r);
 	size_t i;
 
+	if (!code && r->json && r->dry_run)
+		code = wrong_usage("--json and --dry-run exclude each other: steps are no JSON");
 	if (!code)
 		code = judge_names(r->fabric, r);
 	if (!code)
