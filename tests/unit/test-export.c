@@ -579,6 +579,20 @@ static void test_adopts(void)
 	}
 }
 
+/* A UUID is the same in capital letters. */
+static void test_adopts_capitals(void)
+{
+	struct state saved;
+
+	host_begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=nvme-tcp", "wwn=" NQN, "any",
+			       "serial=ABCDEF78-1234-4234-8234-1234567890AB")));
+	load_records(&saved);
+	unlink(STATE_RUNNING);
+	make_again(&saved, "capitals", 1);
+	unexport_and_check("nvmet/subsystems", "capitals");
+}
+
 /* Nothing in configfs, records elsewhere: all is made as it was, and can be asked for again. */
 static void test_restores(void)
 {
@@ -647,6 +661,7 @@ static const struct unit_test tests[] = {
 	{ "foreign-plugin", test_foreign_plugin },
 	{ "stranger-in-target", test_stranger_in_target },
 	{ "adopts", test_adopts },
+	{ "adopts-capitals", test_adopts_capitals },
 	{ "restores", test_restores },
 	{ "cleared-by-others", test_cleared_by_others },
 	{ "holder", test_holder },

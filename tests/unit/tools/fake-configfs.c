@@ -4,6 +4,7 @@
  * the table of templates, what may be written where is in the table of rules.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -374,6 +375,7 @@ static int write_value(const char *path, const char *value)
 	char text[512];
 	struct node *n = find(path);
 	int rc = n ? -EISDIR : -ENOENT;
+	size_t i;
 
 	if (n && n->kind == CONFIGFS_ATTRIBUTE)
 		rc = judge_write(n, path, value);
@@ -382,6 +384,9 @@ static int write_value(const char *path, const char *value)
 	snprintf(text, sizeof(text), "%s%.450s", strcmp(n->name, "vpd_unit_serial") ? "" :
 		 "T10 VPD Unit Serial Number: ", strcmp(n->name, "nexus") ||
 		 strcmp(value, "NULL") ? value : "");
+	/* to the kernel it is a number */
+	for (i = 0; text[i] && !strcmp(n->name, "device_uuid"); i++)
+		text[i] = (char)tolower((unsigned char)text[i]);
 	memcpy(n->value, text, sizeof(n->value));
 	return 0;
 }
