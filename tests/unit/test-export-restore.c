@@ -167,6 +167,21 @@ static void test_missing_device(void)
 	host_end();
 }
 
+/* A number that is another's by now cannot wait. */
+static void test_number_taken(void)
+{
+	begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "acl=" INITIATOR)));
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK_SAY(!*words_said(), "%s", words_said());
+	host_restart();
+	missing = "/dev/vg/data";
+	CHECK(!do_export(WORDS("/dev/vg/other", "fabric=iscsi", "wwn=" IQN, "acl=" INITIATOR)));
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK_SAY(strstr(words_said(), "/dev/vg/data"), "%s", words_said());
+	host_end();
+}
+
 /* The name and serial number of what waits are those of another kind of export now. */
 static void test_other_kind(void)
 {
@@ -530,6 +545,7 @@ static const struct unit_test tests[] = {
 	{ "others_clear", test_others_clear },
 	{ "missing_device", test_missing_device },
 	{ "other_kind", test_other_kind },
+	{ "number_taken", test_number_taken },
 	{ "unexported", test_unexported },
 	{ "each_step_fails", test_each_step_fails },
 	{ "reservations", test_reservations },

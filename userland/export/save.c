@@ -141,11 +141,19 @@ static void keep_waiting(const struct save *s, struct state *to, const struct st
 {
 	const struct backstore *b = state_backstore(saved, l->backstore), *other;
 	const struct target *t = state_target(saved, l->fabric, l->wwn);
+	const struct lun *taken;
 	dev_t number;
 
-	if (state_lun(to, l->fabric, l->wwn, l->lun) || !b || !t)
+	if (!b || !t)
 		return;
-	other = state_backstore(to, b->name);
+	taken = state_lun(to, l->fabric, l->wwn, l->lun);
+	other = state_backstore(to, taken ? taken->backstore : b->name);
+	if (taken) {
+		if (!other || strcmp(other->serial, b->serial))
+			complain("%s: %s %s LUN %u is another device's now, taken out", b->device,
+				 l->fabric->name, l->wwn, l->lun);
+		return;
+	}
 	if (backing_number(b->device, &number) ||
 	    (other && (strcmp(other->serial, b->serial) || other->nvmet != b->nvmet))) {
 		if (!s->quiet)
