@@ -40,7 +40,7 @@ static const struct tool_option options[] = {
 	{ "wwn", 0, "NAME", take_text, AT(wwn),
 	  "of the target: IQN, NQN or WWN; without, one is made, or the only port is taken" },
 	{ "portal", 0, "ADDR[:PORT]", take_name, AT(portals),
-	  "where initiators connect to; repeatable; without, all addresses" },
+	  "where initiators connect to; repeatable; without, all of IPv4" },
 	{ "acl", 0, "NAME", take_name, AT(acls), "an initiator that may use it; repeatable" },
 	{ "any-initiator", 0, NULL, take_flag, AT(any_initiator),
 	  "every initiator may use it that can reach it" },
