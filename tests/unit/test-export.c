@@ -510,6 +510,29 @@ static void test_foreign_plugin(void)
 	host_end();
 }
 
+/* SRP listens at one port for the whole host: that of others stays. */
+static void test_srp_port_of_others(void)
+{
+	static const char port[] = "target/srpt/discovery_auth/rdma_cm_port";
+	const char *const *words = WORDS("/dev/vg/data", "fabric=srp", "wwn=fe80:0001:0002:0003",
+					 "acl=10.0.0.1", "portal=10.0.0.1");
+	char *before;
+
+	host_begin();
+	CHECK(fake_mkdir(TPG_OF("srpt", "fe80:0001:0002:0004")));
+	CHECK(fake_write(port, "6000"));
+	before = fake_text();
+	CHECK_EQUAL(do_export(words), EXIT_NOT_OURS);
+	CHECK_SAY(strstr(words_said(), "6000"), "%s", words_said());
+	CHECK(!strcmp(fake_value(port), "6000"));
+	check_text(before, "port of others", 0);
+	/* where nobody else is, nobody misses it */
+	CHECK(fake_rmtree("target/srpt/fe80:0001:0002:0004"));
+	CHECK_SAY(!do_export(words), "%s", words_said());
+	CHECK(!strcmp(fake_value(port), "5555"));
+	host_end();
+}
+
 /* Something of others in our target keeps it, and it is theirs then. */
 static void test_stranger_in_target(void)
 {
@@ -659,6 +682,7 @@ static const struct unit_test tests[] = {
 	{ "shared-port", test_shared_port },
 	{ "refuses", test_refuses },
 	{ "foreign-plugin", test_foreign_plugin },
+	{ "srp-port-of-others", test_srp_port_of_others },
 	{ "stranger-in-target", test_stranger_in_target },
 	{ "adopts", test_adopts },
 	{ "adopts-capitals", test_adopts_capitals },
