@@ -167,6 +167,21 @@ static void test_missing_device(void)
 	host_end();
 }
 
+/* A number that is another's by now cannot wait. */
+static void test_number_taken(void)
+{
+	begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "acl=" INITIATOR)));
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK_SAY(!*words_said(), "%s", words_said());
+	host_restart();
+	missing = "/dev/vg/data";
+	CHECK(!do_export(WORDS("/dev/vg/other", "fabric=iscsi", "wwn=" IQN, "acl=" INITIATOR)));
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK_SAY(strstr(words_said(), "/dev/vg/data"), "%s", words_said());
+	host_end();
+}
+
 /* The name and serial number of what waits are those of another kind of export now. */
 static void test_other_kind(void)
 {
@@ -363,6 +378,91 @@ static void test_follow(void)
 	host_end();
 }
 
+/* targetcli spells some names in another way, and an administrator in any. */
+static void test_follow_spelling(void)
+{
+	char *was;
+
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK(fake_mkdir(TPG_PATH "/np/[::0]:3260"));
+	CHECK(fake_mkdir(TPG_PATH "/acls/iqn.1993-08.org.Debian:01:Other"));
+	was = fake_text();
+	CHECK_SAY(!do_save(NULL), "%s", words_said());
+	CHECK_EQUAL(recorded_luns(), 1);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/np/[::0]:3260") && fake_has(TPG_PATH "/np/127.0.0.1:3260"));
+	CHECK(fake_has(TPG_PATH "/acls/iqn.1993-08.org.Debian:01:Other"));
+	CHECK_SAY(!do_unexport(NULL), "%s", words_said());
+	CHECK(!fake_has("target/iscsi/" IQN));
+	free(was);
+	host_end();
+}
+
+/* What no command would take is told, not written down, and not larder's. */
+static void test_follow_strange(void)
+{
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK(fake_mkdir(TPG_PATH "/acls/somebody"));
+	CHECK(fake_mkdir(TPG_PATH "/np/localhost:3260"));
+	CHECK_SAY(!do_save(NULL), "%s", words_said());
+	CHECK_SAY(strstr(words_said(), "somebody") && strstr(words_said(), "localhost"), "%s",
+		  words_said());
+	CHECK_EQUAL(recorded_luns(), 1);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/acls/" INITIATOR) && !fake_has(TPG_PATH "/acls/somebody"));
+	host_end();
+}
+
+/* Where a portal is only a port, no directory has it. */
+static void test_follow_srp(void)
+{
+	static const char port[] = "target/srpt/discovery_auth/rdma_cm_port";
+
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=srp", "wwn=fe80:0001:0002:0003",
+				    "acl=10.0.0.1", "portal=10.0.0.1")), 0);
+	CHECK_EQUAL(do_save(NULL), 0);
+	host_restart();
+	CHECK_SAY(!do_restore(NULL), "%s", words_said());
+	CHECK_SAY(!strcmp(fake_value(port), "5555"), "port %s", fake_value(port));
+	host_end();
+}
+
+#define SECOND		"iqn.1993-08.org.debian:01:second"
+
+/* Whom somebody has taken away since, or has never let in this time, is not let in again. */
+static void test_revoked(void)
+{
+	begin();
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR, "acl=" SECOND)), 0);
+	CHECK_EQUAL(do_save(NULL), 0);
+	CHECK(fake_rmtree(TPG_PATH "/acls/" SECOND));
+	CHECK_EQUAL(do_restore("vg/data"), EXIT_DAMAGED);
+	CHECK(!fake_has(TPG_PATH "/acls/" SECOND));
+	CHECK_EQUAL(do_unexport(NULL), 0);
+	CHECK_EQUAL(do_export(WORDS("/dev/vg/data", "fabric=iscsi", "wwn=" IQN, "portal=127.0.0.1",
+				    "acl=" INITIATOR)), 0);
+	CHECK_EQUAL(do_restore(NULL), EXIT_DAMAGED);
+	CHECK(!fake_has(TPG_PATH "/acls/" SECOND));
+	CHECK_SAY(strstr(words_said(), SECOND), "%s", words_said());
+	/* nor with another LUN */
+	CHECK(fake_rmtree(TPG_PATH "/acls/" INITIATOR));
+	CHECK_SAY(!do_export(WORDS("/dev/vg/other", "fabric=iscsi", "wwn=" IQN, "acl=" SECOND)),
+		  "%s", words_said());
+	CHECK(fake_has(TPG_PATH "/acls/" SECOND "/lun_1"));
+	CHECK(!fake_has(TPG_PATH "/acls/" INITIATOR));
+	CHECK_SAY(!do_unexport(NULL), "%s", words_said());
+	CHECK(!fake_has("target/iscsi/" IQN));
+	host_end();
+}
+
 static struct json_object *element(struct json_object *o, const char *list, size_t i)
 {
 	struct json_object *array;
@@ -445,11 +545,16 @@ static const struct unit_test tests[] = {
 	{ "others_clear", test_others_clear },
 	{ "missing_device", test_missing_device },
 	{ "other_kind", test_other_kind },
+	{ "number_taken", test_number_taken },
 	{ "unexported", test_unexported },
 	{ "each_step_fails", test_each_step_fails },
 	{ "reservations", test_reservations },
 	{ "group_state", test_group_state },
 	{ "follow", test_follow },
+	{ "follow_spelling", test_follow_spelling },
+	{ "follow_strange", test_follow_strange },
+	{ "follow_srp", test_follow_srp },
+	{ "revoked", test_revoked },
 	{ "targetctl", test_targetctl },
 	{ "guard", test_guard },
 };

@@ -97,6 +97,17 @@ static void test_splice_adds(void)
 	}
 }
 
+/* Nobody could read the file any more, nor what others have in it. */
+static void test_splice_bytes(void)
+{
+	static const char bytes[] =
+		"{\"storage_objects\":[{\"plugin\":\"block\",\"name\":\"a\377b\"}],\"targets\":[]}";
+	const char *why = NULL;
+
+	CHECK(!splice("{}", bytes, &why));
+	CHECK_SAY(why && strstr(why, "UTF-8"), "%s", why);
+}
+
 /* With everything that a tool which writes text by itself could get wrong. */
 static const char strange[] =
 	"{\n \"fabric_modules\" :[ {\"name\":\"iscsi\", \"discovery_password\":\"a\\\"b}]\"}],\n"
@@ -348,6 +359,7 @@ static void test_file_of_others(void)
 
 static const struct unit_test tests[] = {
 	{ "splice_adds", test_splice_adds },
+	{ "splice-bytes", test_splice_bytes },
 	{ "splice_keeps", test_splice_keeps },
 	{ "splice_removes", test_splice_removes },
 	{ "splice_refuses", test_splice_refuses },

@@ -76,6 +76,20 @@ static void export_all(void)
 				   "acl=" HOST, "portal=10.0.0.1")), "%s", words_said());
 }
 
+/* A target may be called as export took its name. */
+static void test_spelling(void)
+{
+	host_begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=iscsi",
+			       "wwn=iqn.2003-01.org.Example:Store", "acl=" INITIATOR)));
+	CHECK(!do_export(WORDS("/dev/vg/other", "fabric=fcoe", "wwn=0x200000112233445A",
+			       "acl=20:00:00:11:22:33:44:56")));
+	CHECK_SAY(!unexport(WORDS("iqn.2003-01.org.Example:Store")), "%s", words_said());
+	CHECK_SAY(!unexport(WORDS("0x200000112233445A")), "%s", words_said());
+	CHECK_EQUAL(recorded_luns(), 0);
+	host_end();
+}
+
 /* How often "not exported any more" has been said of it. */
 static unsigned int times_told(const char *device)
 {
@@ -223,6 +237,13 @@ static void test_sessions(void)
 	check_same(fake_text(), "a session", 0, 4);
 	CHECK_EQUAL(unexport(WORDS("--all")), EXIT_NOT_OURS);
 	check_same(fake_text(), "a session", 0, 4);
+	/* others choose their names as they like */
+	CHECK(fake_write(TPG_PATH "/dynamic_sessions", "iqn.\33[2Jx\ny"));
+	forget_words();
+	CHECK_EQUAL(unexport(WORDS("vg/data")), EXIT_NOT_OURS);
+	CHECK_SAY(!strchr(words_said(), 033) && strstr(words_said(), "[2Jx"), "%s", words_said());
+	CHECK_SAY(strstr(words_said(), "3 sessions"), "%s", words_said());
+	CHECK(fake_write(TPG_PATH "/dynamic_sessions", ""));
 	/* those of the other targets are not in the way */
 	CHECK_SAY(!unexport(WORDS("vg/data", "--fabric", "loopback")), "%s", words_said());
 	CHECK_SAY(!unexport(WORDS("/dev/mapper/vg-third")), "%s", words_said());
@@ -495,6 +516,7 @@ static const struct unit_test tests[] = {
 	{ "sessions", test_sessions },
 	{ "no-records", test_no_records },
 	{ "any-initiator", test_any_initiator },
+	{ "spelling", test_spelling },
 	{ "leaving", test_leaving },
 	{ "waits", test_waits },
 	{ "put-back-one", test_put_back_one },

@@ -199,6 +199,11 @@ static void test_chap(void)
 			     "mutual_password hidden\n", 0600, false), EXIT_NOT_OURS);
 	CHECK_EQUAL(try_chap("userid me\npassword hi\1dden\n", 0600, false), EXIT_NOT_OURS);
 	CHECK(!try_chap("dhchap_key DHHC-1:00:hidden:\n", 0600, true));
+	/* what is recorded has to be read again, and is judged like that */
+	CHECK_EQUAL(try_chap("userid me\npassword hidden\ndhchap_key DHHC-1:00:hidden:\n", 0600,
+			     false), EXIT_NOT_OURS);
+	CHECK_EQUAL(try_chap("userid me\npassword hidden\ndhchap_key DHHC-1:00:hidden:\n", 0600,
+			     true), EXIT_NOT_OURS);
 	CHECK_EQUAL(try_chap("userid me\npassword hidden\n", 0600, true), EXIT_NOT_OURS);
 	unlink(CHAP_FILE);
 	CHECK_EQUAL(chap_read(&chap, CHAP_FILE, false), EXIT_NO_INPUT);
@@ -314,6 +319,11 @@ static void test_state_word_by_word(void)
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0.5", ""),
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "../x"),
 		WHOLE("false", "iscsi", "iqn.2003-01.org.x:y", "0", "default_tg_pt_gp"),
+		/* a word is no yes, and nobody is let in by mistake */
+		IQN_TARGET(",\"any_initiator\":\"false\""), IQN_TARGET(",\"any_initiator\":1"),
+		IQN_TARGET(",\"incomplete\":null"), IQN_TARGET(",\"acls\":\"" INITIATOR "\""),
+		IQN_TARGET(",\"portals\":{}"),
+		WHOLE("\"false\"", "iscsi", "iqn.2003-01.org.x:y", "0", ""),
 	};
 	size_t i;
 
@@ -388,6 +398,35 @@ static void test_state_of_others(void)
 	host_end();
 }
 
+/* A file that could not be read again would keep everything from being taken away. */
+static void test_state_unreadable(void)
+{
+	struct target t = { .wwn = "iqn.2003-01.org.example:x" };
+	struct state s = { .luns = 0 };
+	char portal[PORTAL_MAX];
+	unsigned int i;
+
+	host_begin();
+	t.fabric = fabric_find("iscsi");
+	CHECK(!try_state(IQN_TARGET(""), 0600));
+	state_add_target(&s, &t);
+	names_add(&s.target[0].acls, "no-name");
+	CHECK_EQUAL(state_save(&s, FILE_OF_STATE), EXIT_NO_OUTPUT);
+	names_remove(&s.target[0].acls, "no-name");
+	for (i = 0; i < 65000; i++) {
+		snprintf(portal, sizeof(portal), "10.0.0.1:%u", i + 1);
+		names_add(&s.target[0].portals, portal);
+	}
+	CHECK_EQUAL(state_save(&s, FILE_OF_STATE), EXIT_NO_OUTPUT);
+	state_free(&s);
+	/* the last that was written is still there */
+	CHECK_SAY(!state_load(&s, FILE_OF_STATE), "%s", words_said());
+	CHECK_EQUAL(s.targets, 1);
+	state_free(&s);
+	unlink(FILE_OF_STATE);
+	host_end();
+}
+
 static const struct unit_test tests[] = {
 	{ "names", test_names },
 	{ "wwns", test_wwns },
@@ -398,6 +437,7 @@ static const struct unit_test tests[] = {
 	{ "state-of-others", test_state_of_others },
 	{ "state-word-by-word", test_state_word_by_word },
 	{ "state-directory", test_state_directory },
+	{ "state-unreadable", test_state_unreadable },
 };
 
 int main(int argc, char **argv)

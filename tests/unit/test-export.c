@@ -441,6 +441,7 @@ static const struct refused {
 	{ WORDS("/dev/vg/other", "fabric=nvme-tcp", "any", "readonly"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=nvme-tcp", "any", "lun=0"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=pigeon"), EXIT_WRONG_USAGE },
+	{ WORDS("/dev/vg/other", "fabric=loopback", "json", "dry"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "lun=-1"), EXIT_WRONG_USAGE },
 	{ WORDS("/dev/vg/other", "fabric=loopback", "lun=70000"), EXIT_WRONG_USAGE },
@@ -483,6 +484,52 @@ static void test_refuses(void)
 	CHECK(fake_has("target/core/iblock_0/vg-other"));
 	CHECK(!do_unexport(NULL));
 	check_text(before, "others", 0);
+	host_end();
+}
+
+/* By another plugin, of which info says no number: it has the device all the same. */
+static void test_foreign_plugin(void)
+{
+	static const char place[] = "target/core/fileio_3/theirs";
+	char path[256], who[256];
+
+	host_begin();
+	CHECK(fake_mkdir(place));
+	snprintf(path, sizeof(path), "%s/udev_path", place);
+	CHECK(fake_write(path, "/dev/mapper/vg-third"));
+	snprintf(path, sizeof(path), "%s/control", place);
+	CHECK(fake_write(path, "fd_dev_name=/dev/mapper/vg-third"));
+	snprintf(path, sizeof(path), "%s/enable", place);
+	CHECK(fake_write(path, "1"));
+	snprintf(path, sizeof(path), "%s/info", place);
+	CHECK(fake_write(path, "TCM FILEIO ID: 0        File: /dev/mapper/vg-third"));
+	CHECK_EQUAL(do_export(WORDS("/dev/mapper/vg-third", "fabric=loopback")), EXIT_NOT_OURS);
+	CHECK(export_holder("/dev/mapper/vg-third", who, sizeof(who)));
+	CHECK_SAY(strstr(who, "fileio_3"), "%s", who);
+	CHECK_SAY(!do_export(WORDS("/dev/vg/other", "fabric=loopback")), "%s", words_said());
+	host_end();
+}
+
+/* SRP listens at one port for the whole host: that of others stays. */
+static void test_srp_port_of_others(void)
+{
+	static const char port[] = "target/srpt/discovery_auth/rdma_cm_port";
+	const char *const *words = WORDS("/dev/vg/data", "fabric=srp", "wwn=fe80:0001:0002:0003",
+					 "acl=10.0.0.1", "portal=10.0.0.1");
+	char *before;
+
+	host_begin();
+	CHECK(fake_mkdir(TPG_OF("srpt", "fe80:0001:0002:0004")));
+	CHECK(fake_write(port, "6000"));
+	before = fake_text();
+	CHECK_EQUAL(do_export(words), EXIT_NOT_OURS);
+	CHECK_SAY(strstr(words_said(), "6000"), "%s", words_said());
+	CHECK(!strcmp(fake_value(port), "6000"));
+	check_text(before, "port of others", 0);
+	/* where nobody else is, nobody misses it */
+	CHECK(fake_rmtree("target/srpt/fe80:0001:0002:0004"));
+	CHECK_SAY(!do_export(words), "%s", words_said());
+	CHECK(!strcmp(fake_value(port), "5555"));
 	host_end();
 }
 
@@ -555,6 +602,20 @@ static void test_adopts(void)
 	}
 }
 
+/* A UUID is the same in capital letters. */
+static void test_adopts_capitals(void)
+{
+	struct state saved;
+
+	host_begin();
+	CHECK(!do_export(WORDS("/dev/vg/data", "fabric=nvme-tcp", "wwn=" NQN, "any",
+			       "serial=ABCDEF78-1234-4234-8234-1234567890AB")));
+	load_records(&saved);
+	unlink(STATE_RUNNING);
+	make_again(&saved, "capitals", 1);
+	unexport_and_check("nvmet/subsystems", "capitals");
+}
+
 /* Nothing in configfs, records elsewhere: all is made as it was, and can be asked for again. */
 static void test_restores(void)
 {
@@ -620,8 +681,11 @@ static const struct unit_test tests[] = {
 	{ "second-fabric", test_second_fabric },
 	{ "shared-port", test_shared_port },
 	{ "refuses", test_refuses },
+	{ "foreign-plugin", test_foreign_plugin },
+	{ "srp-port-of-others", test_srp_port_of_others },
 	{ "stranger-in-target", test_stranger_in_target },
 	{ "adopts", test_adopts },
+	{ "adopts-capitals", test_adopts_capitals },
 	{ "restores", test_restores },
 	{ "cleared-by-others", test_cleared_by_others },
 	{ "holder", test_holder },

@@ -57,6 +57,12 @@ static const char *judge_value(const char *value)
 /* The same of all of it. */
 static const char *judge_all(const struct chap *chap, bool nvmet)
 {
+	size_t i;
+
+	for (i = 0; i < NR_KEYS; i++)
+		if (keys[i].nvmet != nvmet && *((const char *)chap + keys[i].at))
+			return nvmet ? "it has keys that are not for NVMe" :
+				       "it has keys that are for NVMe only";
 	if (nvmet)
 		return *chap->dhchap_key ? NULL : "it has no dhchap_key, which NVMe needs";
 	if (!*chap->userid || !*chap->password)
@@ -76,12 +82,9 @@ bool chap_valid(const struct chap *chap)
 
 	if (!memcmp(chap, &empty, sizeof(empty)))
 		return true;
-	for (i = 0; i < NR_KEYS; i++) {
-		const char *value = (const char *)chap + keys[i].at;
-
-		if (judge_value(value) || (*value && keys[i].nvmet != nvmet))
+	for (i = 0; i < NR_KEYS; i++)
+		if (judge_value((const char *)chap + keys[i].at))
 			return false;
-	}
 	return !judge_all(chap, nvmet);
 }
 

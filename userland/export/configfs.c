@@ -91,12 +91,16 @@ int configfs_unlink(struct configfs *c, const char *path)
 int configfs_read(struct configfs *c, const char *path, char *text, size_t size)
 {
 	char value[CONFIGFS_VALUE_MAX + 1];
-	int rc = path_valid(path) ? c->ops->read(c, path, value, sizeof(value)) : -EINVAL;
-	size_t length;
+	int i, rc = path_valid(path) ? c->ops->read(c, path, value, sizeof(value)) : -EINVAL;
+	size_t length = 0;
 
 	if (rc < 0)
 		return rc;
-	length = strlen(value);
+	/* dynamic_sessions has a zero behind each of its lines */
+	for (i = 0; i < rc; i++)
+		if (value[i])
+			value[length++] = value[i];
+	value[length] = '\0';
 	while (length && value[length - 1] == '\n')
 		value[--length] = '\0';
 	if (length >= size)

@@ -45,6 +45,7 @@ struct configfs_ops {
 	int (*remove)(struct configfs *c, const char *path);
 	int (*link)(struct configfs *c, const char *to, const char *path);
 	int (*unlink)(struct configfs *c, const char *path);
+	/* the length */
 	int (*read)(struct configfs *c, const char *path, char *text, size_t size);
 	int (*read_link)(struct configfs *c, const char *path, char *text, size_t size);
 	int (*write)(struct configfs *c, const char *path, const char *text);
@@ -79,7 +80,7 @@ int configfs_remove(struct configfs *c, const char *path);
 /* path becomes a link to the directory to. */
 int configfs_link(struct configfs *c, const char *to, const char *path);
 int configfs_unlink(struct configfs *c, const char *path);
-/* Without the newlines at its end; -EFBIG when it is larger than CONFIGFS_VALUE_MAX or size. */
+/* Without zeros, and newlines at its end; -EFBIG when longer than CONFIGFS_VALUE_MAX or size. */
 int configfs_read(struct configfs *c, const char *path, char *text, size_t size);
 /* The same, but "" for whatever cannot be read. */
 void configfs_text(struct configfs *c, const char *path, char *text, size_t size);

@@ -49,6 +49,9 @@ void exporting_end(struct exporting *e);
  */
 int export_make(struct exporting *e, const struct backstore *b, const struct target *t,
 		const struct lun *l);
+/* Has configfs this target?  Does it name this initiator there? */
+bool export_target_exists(struct exporting *e, const struct target *t);
+bool export_lets_in(struct exporting *e, const struct target *t, const char *initiator);
 /* Removes it from configfs (if it is there) and from the state. */
 int export_remove(struct exporting *e, const struct lun *l);
 /*

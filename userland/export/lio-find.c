@@ -42,6 +42,9 @@ static void read_backstore(struct configfs *c, struct lio_backstore *b)
 	configfs_path(path, "%s/udev_path", b->path);
 	configfs_text(c, path, b->device, sizeof(b->device));
 	b->number = lio_number_at(c, b->path);
+	/* fileio and pscsi say none, but may have a device all the same */
+	if (!b->number && b->enabled && !backing_number(b->device, &b->number))
+		b->number = 0;
 	configfs_path(path, "%s/wwn/vpd_unit_serial", b->path);
 	configfs_text(c, path, text, sizeof(text));
 	if (!strncmp(text, before, strlen(before)))
@@ -185,9 +188,14 @@ static void list_sessions(struct configfs *c, const char *tpg, struct names *ini
 	memset(initiators, 0, sizeof(*initiators));
 	configfs_path(path, "%s/dynamic_sessions", tpg);
 	configfs_text(c, path, text, sizeof(text));
-	while ((line = strsep(&at, "\n")))
+	while ((line = strsep(&at, "\n"))) {
+		/* they have chosen their names themselves, and a terminal would obey */
+		for (i = 0; line[i]; i++)
+			if (!isgraph((unsigned char)line[i]))
+				line[i] = '?';
 		if (*line)
 			names_add(initiators, line);
+	}
 	configfs_path(path, "%s/acls", tpg);
 	configfs_list(c, path, &acls);
 	for (i = 0; i < acls.nr; i++) {

@@ -88,6 +88,22 @@ static void make_portals(struct journal *j, const struct target *t, const char *
 	}
 }
 
+/* Has the fabric another target? */
+static bool has_others(struct configfs *c, const struct target *t)
+{
+	char path[CONFIGFS_PATH_MAX];
+	struct names names;
+	bool others = false;
+	size_t i;
+
+	configfs_path(path, "target/%s", t->fabric->tree);
+	configfs_list(c, path, &names);
+	for (i = 0; i < names.nr; i++)
+		others |= strcmp(names.name[i], t->wwn) && strcmp(names.name[i], "discovery_auth");
+	names_free(&names);
+	return others;
+}
+
 /* SRP initiators that are known by an address come by rdma_cm, which has to be told to listen. */
 static void listen_for_srp(struct journal *j, const struct target *t)
 {
@@ -99,8 +115,14 @@ static void listen_for_srp(struct journal *j, const struct target *t)
 		return;
 	portal_split(t->portals.name[0], address, port, &ipv6);
 	configfs_text(j->configfs, path, now, sizeof(now));
-	if (strcmp(now, port))
-		journal_change(j, path, port, *now ? NULL : "0");
+	if (!strcmp(now, port))
+		return;
+	if (*now && strcmp(now, "0") && has_others(j->configfs, t)) {
+		complain("SRP listens at port %s of this host, for targets that are there already: "
+			 "--portal %s:%s is not possible beside them", now, address, port);
+		journal_fail(j, EXIT_NOT_OURS);
+	}
+	journal_change(j, path, port, *now ? NULL : "0");
 }
 
 static bool make_target(struct journal *j, const struct target *t, const char *tpg)

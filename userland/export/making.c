@@ -26,6 +26,20 @@ static int refuse(const char *device, const char *why, const char *who)
 	return EXIT_NOT_OURS;
 }
 
+/* --- what there is --- */
+
+bool export_target_exists(struct exporting *e, const struct target *t)
+{
+	return fabric_is_nvmet(t->fabric) ? nvmet_target_exists(&e->configfs, t) :
+					    lio_target_exists(&e->configfs, t);
+}
+
+bool export_lets_in(struct exporting *e, const struct target *t, const char *initiator)
+{
+	return fabric_is_nvmet(t->fabric) ? nvmet_lets_in(&e->configfs, t, initiator) :
+					    lio_has(&e->configfs, t, initiator);
+}
+
 /* --- may it be made? --- */
 
 struct look {
@@ -105,15 +119,12 @@ static int judge_target(struct making *m, const struct backstore *b, const struc
 
 	if (state_target(&m->e->state, t->fabric, t->wwn))
 		return 0;
-	if (fabric_is_nvmet(t->fabric)) {
-		if (!nvmet_target_exists(c, t))
-			return 0;
+	if (!export_target_exists(m->e, t))
+		return 0;
+	if (fabric_is_nvmet(t->fabric))
 		nvmet_luns_visit(c, look_for_own, &owner);
-	} else {
-		if (!lio_target_exists(c, t))
-			return 0;
+	else
 		lio_luns_visit(c, look_for_own, &owner);
-	}
 	if (owner.ours)
 		return 0;
 	return refuse(b->device, "this target is there already, and not larder's: ", t->wwn);
@@ -154,6 +165,16 @@ static int judge(struct making *m, const struct backstore *b, const struct targe
 
 /* --- records --- */
 
+/* Whom somebody has taken away since is not let in again because of another LUN. */
+static void drop_revoked(struct making *m, struct target *t)
+{
+	size_t i;
+
+	for (i = t->acls.nr; i-- > 0 && export_target_exists(m->e, t);)
+		if (!export_lets_in(m->e, t, t->acls.name[i]))
+			names_remove(&t->acls, t->acls.name[i]);
+}
+
 /* added: those that nobody has made yet, who is killed shall not leave them there. */
 static void add_names(struct making *m, const struct target *t, struct names *to,
 		      const struct names *from, struct names *added)
@@ -193,6 +214,7 @@ static void record(struct making *m, const struct backstore *b, const struct tar
 	target = state_target(s, m->fabric, m->wwn);
 	if (!m->new_target) {
 		target_copy(&m->before, target);
+		drop_revoked(m, target);
 		add_names(m, target, &target->portals, &t->portals, &target->added_portals);
 		add_names(m, target, &target->acls, &t->acls, &target->added_acls);
 	}

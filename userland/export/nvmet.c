@@ -262,6 +262,15 @@ bool nvmet_lun_exists(struct configfs *c, const struct lun *l)
 	return configfs_kind(c, path) == CONFIGFS_DIRECTORY;
 }
 
+bool nvmet_lets_in(struct configfs *c, const struct target *t, const char *host)
+{
+	char subsystem[CONFIGFS_PATH_MAX], path[CONFIGFS_PATH_MAX];
+
+	subsystem_path(t->wwn, subsystem);
+	configfs_path(path, "%s/allowed_hosts/%s", subsystem, host);
+	return configfs_kind(c, path) == CONFIGFS_LINK;
+}
+
 /* --- removal --- */
 
 int nvmet_stop(struct journal *j, const struct target *t, const struct names *namespaces)

@@ -23,6 +23,7 @@ int nvmet_remove_target(struct configfs *c, bool dry_run, const struct target *t
 /* As lio_remove_added(); what is no more is no more in made_hosts and made_ports. */
 int nvmet_remove_added(struct configfs *c, struct target *t);
 bool nvmet_target_exists(struct configfs *c, const struct target *t);
+bool nvmet_lets_in(struct configfs *c, const struct target *t, const char *host);
 bool nvmet_host_used(struct configfs *c, const char *host);
 bool nvmet_lun_exists(struct configfs *c, const struct lun *l);
 void nvmet_luns_visit(struct configfs *c, void (*visit)(void *context, const struct seen_lun *l),

@@ -124,6 +124,8 @@ int request_judge(struct export_request *r)
 	int code = judge_fabric(r);
 	size_t i;
 
+	if (!code && r->json && r->dry_run)
+		code = wrong_usage("--json and --dry-run exclude each other: steps are no JSON");
 	if (!code)
 		code = judge_names(r->fabric, r);
 	if (!code)
@@ -208,6 +210,7 @@ static int choose_backstore(const struct export_request *r, struct exporting *e,
 	const struct backstore *known;
 	struct backing backing;
 	int code = backing_find(&backing, r->what);
+	size_t i;
 
 	if (!code)
 		code = forget_gone(e, &backing);
@@ -236,6 +239,9 @@ static int choose_backstore(const struct export_request *r, struct exporting *e,
 	else
 		uuid_make(b->serial);
 	b->nvmet = fabric_is_nvmet(r->fabric);
+	/* of a namespace, it is a number to the kernel, which spells it so */
+	for (i = 0; b->nvmet && b->serial[i]; i++)
+		b->serial[i] = (char)tolower((unsigned char)b->serial[i]);
 	b->readonly = r->readonly;
 	names_copy(&b->attributes, &r->attributes);
 	return 0;

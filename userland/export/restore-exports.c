@@ -99,13 +99,48 @@ static void look_at_size(struct restoring *r, const struct lun *l)
 		configfs_write(&r->e.configfs, path, "1");
 }
 
+/* The first that was let in, and is not any more. */
+static const char *find_revoked(struct restoring *r, const struct target *t)
+{
+	const struct target *is = state_target(&r->e.state, t->fabric, t->wwn);
+	size_t i;
+
+	if (!is || !export_target_exists(&r->e, t))
+		return NULL;
+	if (t->any_initiator && !is->any_initiator)
+		return "every initiator";
+	for (i = 0; i < t->acls.nr; i++)
+		if (!export_lets_in(&r->e, t, t->acls.name[i]))
+			return t->acls.name[i];
+	return NULL;
+}
+
+/* Who may use a target of ours that is there has been decided since it was written down. */
+static bool differs(struct restoring *r, const struct target *t)
+{
+	const char *revoked = find_revoked(r, t);
+
+	if (revoked)
+		complain("%s %s: %s is written down, and not let in any more: left as it is "
+			 "(larder save writes down what is)", t->fabric->name, t->wwn, revoked);
+	return revoked;
+}
+
 static void make(struct restoring *r, const struct backstore *b, const struct target *t,
 		 const struct lun *l)
 {
 	bool was = is_there(r, l);
 	struct lio_backstore found;
-	int code = export_make(&r->e, b, t, l);
+	int code;
 
+	if (differs(r, t)) {
+		failed(r, EXIT_DAMAGED);
+		if (was)
+			look_at_size(r, l);
+		tell(r, b, l, "different");
+		return;
+	}
+	code = export_make(&r->e, b, t, l);
 	if (code) {
 		failed(r, code);
 		tell(r, b, l, "failed");

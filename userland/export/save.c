@@ -51,6 +51,21 @@ static void tell(const struct save *s, const struct target *t, const char *what,
 		printf("%s %s: %s %s %s\n", t->fabric->name, t->wwn, what, name, how);
 }
 
+/* One of others, that no command of ours would take, could not be read again. */
+static bool is_possible(const struct target *t, const char *below, const char *name)
+{
+	char portal[PORTAL_MAX], wwn[WWN_MAX];
+	const char *why;
+
+	if (configfs_name_valid(name) &&
+	    (strcmp(below, "np") ? wwn_parse(t->fabric->initiator, name, wwn, &why) :
+				   portal_parse(name, 0, portal)))
+		return true;
+	complain("%s %s: %s is no name that larder knows: it is not written down", t->fabric->name,
+		 t->wwn, name);
+	return false;
+}
+
 /* have becomes what the directory has.  True: that is something else. */
 static bool follow(const struct save *s, struct exporting *e, const struct target *t,
 		   const char *below, struct names *have)
@@ -65,6 +80,9 @@ static bool follow(const struct save *s, struct exporting *e, const struct targe
 	if (configfs_kind(&e->configfs, path) != CONFIGFS_DIRECTORY ||
 	    configfs_list(&e->configfs, path, &is))
 		return false;
+	for (i = is.nr; i-- > 0;)
+		if (!is_possible(t, below, is.name[i]))
+			names_remove(&is, is.name[i]);
 	for (i = 0; i < is.nr; i++) {
 		if (names_have(have, is.name[i]))
 			continue;
@@ -95,7 +113,9 @@ static bool follow_all(const struct save *s, struct exporting *e)
 
 		if (fabric_is_nvmet(t->fabric) || !lio_target_exists(&e->configfs, t))
 			continue;
-		changed |= follow(s, e, t, "np", &t->portals);
+		/* a portal that is only a port is in no directory */
+		if (!t->fabric->port_only)
+			changed |= follow(s, e, t, "np", &t->portals);
 		changed |= follow(s, e, t, "acls", &t->acls);
 	}
 	return changed;
@@ -121,11 +141,19 @@ static void keep_waiting(const struct save *s, struct state *to, const struct st
 {
 	const struct backstore *b = state_backstore(saved, l->backstore), *other;
 	const struct target *t = state_target(saved, l->fabric, l->wwn);
+	const struct lun *taken;
 	dev_t number;
 
-	if (state_lun(to, l->fabric, l->wwn, l->lun) || !b || !t)
+	if (!b || !t)
 		return;
-	other = state_backstore(to, b->name);
+	taken = state_lun(to, l->fabric, l->wwn, l->lun);
+	other = state_backstore(to, taken ? taken->backstore : b->name);
+	if (taken) {
+		if (!other || strcmp(other->serial, b->serial))
+			complain("%s: %s %s LUN %u is another device's now, taken out", b->device,
+				 l->fabric->name, l->wwn, l->lun);
+		return;
+	}
 	if (backing_number(b->device, &number) ||
 	    (other && (strcmp(other->serial, b->serial) || other->nvmet != b->nvmet))) {
 		if (!s->quiet)

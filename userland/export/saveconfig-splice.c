@@ -333,6 +333,16 @@ static struct json_object *parse(const char *text, size_t length, const char **w
 	return whole;
 }
 
+static bool is_whole(const char *text, size_t length)
+{
+	const char *why;
+	struct json_object *whole = length > SAVECONFIG_MAX ? NULL : parse(text, length, &why);
+	bool good = whole;
+
+	json_object_put(whole);
+	return good;
+}
+
 /* json-c takes the last of two members of one name; which one would others take? */
 static const char *judge(const char *text, struct json_object *whole)
 {
@@ -380,6 +390,12 @@ char *saveconfig_splice(const char *text, size_t length, struct json_object *our
 			free(result);
 			result = NULL;
 		}
+	}
+	/* what is not ours must not be lost with it */
+	if (result && !is_whole(result, size)) {
+		free(result);
+		result = NULL;
+		*why = "it would be too long, or one of our names is no UTF-8";
 	}
 	if (!result && !*why)
 		*why = "not enough memory";

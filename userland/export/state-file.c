@@ -47,11 +47,16 @@ static bool take_option(struct json_object *o, const char *key, char *text, size
 	return !json_object_object_get_ex(o, key, NULL) || take_text(o, key, text, size);
 }
 
-static bool take_bool(struct json_object *o, const char *key)
+/* false where it is missing; a word that says "false" would be true to json-c */
+static bool take_bool(struct json_object *o, const char *key, bool *is)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) && json_object_get_boolean(value);
+	*is = false;
+	if (!json_object_object_get_ex(o, key, &value))
+		return true;
+	*is = json_object_get_boolean(value);
+	return json_object_is_type(value, json_type_boolean);
 }
 
 static bool take_number(struct json_object *o, const char *key, uint32_t *number, uint32_t most)
@@ -80,6 +85,8 @@ static bool take_names(struct json_object *o, const char *key, struct names *nam
 	struct json_object *list = list_of(o, key), *item;
 	size_t i;
 
+	if (!list && json_object_object_get_ex(o, key, NULL))
+		return false;
 	for (i = 0; list && i < json_object_array_length(list); i++) {
 		item = json_object_array_get_idx(list, i);
 		if (!json_object_is_type(item, json_type_string) ||
@@ -99,10 +106,10 @@ static const struct fabric *take_fabric(struct json_object *o)
 
 static bool take_backstore(struct state *s, struct json_object *o)
 {
-	struct backstore b = { .nvmet = take_bool(o, "nvmet"),
-			       .readonly = take_bool(o, "readonly"),
-			       .incomplete = take_bool(o, "incomplete") };
-	bool good = take_text(o, "name", b.name, sizeof(b.name)) && configfs_name_valid(b.name) &&
+	struct backstore b = { .name = "" };
+	bool good = take_bool(o, "nvmet", &b.nvmet) && take_bool(o, "readonly", &b.readonly) &&
+		    take_bool(o, "incomplete", &b.incomplete) &&
+		    take_text(o, "name", b.name, sizeof(b.name)) && configfs_name_valid(b.name) &&
 		    take_text(o, "device", b.device, sizeof(b.device)) &&
 		    backing_name_valid(b.device) &&
 		    take_text(o, "serial", b.serial, sizeof(b.serial)) && uuid_valid(b.serial) &&
@@ -146,29 +153,28 @@ static bool take_wwn(const struct fabric *f, struct json_object *o, char wwn[WWN
 
 static bool take_target(struct state *s, struct json_object *o)
 {
-	struct target t = { .fabric = take_fabric(o),
-			    .any_initiator = take_bool(o, "any_initiator"),
-			    .incomplete = take_bool(o, "incomplete") };
+	struct target t = { .fabric = take_fabric(o) };
 	char portal[PORTAL_MAX];
 	const char *why;
 	bool good;
 	size_t i;
 
 	good = t.fabric && take_wwn(t.fabric, o, t.wwn) && take_chap(o, &t.chap) &&
+	       take_bool(o, "any_initiator", &t.any_initiator) &&
+	       take_bool(o, "incomplete", &t.incomplete) &&
 	       take_nexus(t.fabric, o, t.nexus) &&
 	       take_names(o, "portals", &t.portals) && take_names(o, "acls", &t.acls) &&
 	       take_names(o, "added_portals", &t.added_portals) &&
 	       take_names(o, "added_acls", &t.added_acls) &&
 	       take_names(o, "made_hosts", &t.made_hosts) &&
 	       take_names(o, "made_ports", &t.made_ports) && !state_target(s, t.fabric, t.wwn);
+	/* both as configfs has them, which others may have spelled in another way */
 	for (i = 0; good && i < t.portals.nr; i++)
-		good = portal_parse(t.portals.name[i], 0, portal) &&
-		       !strcmp(portal, t.portals.name[i]);
+		good = portal_parse(t.portals.name[i], 0, portal);
 	for (i = 0; good && i < t.acls.nr; i++) {
 		char wwn[WWN_MAX];
 
-		good = wwn_parse(t.fabric->initiator, t.acls.name[i], wwn, &why) &&
-		       !strcmp(wwn, t.acls.name[i]);
+		good = wwn_parse(t.fabric->initiator, t.acls.name[i], wwn, &why);
 	}
 	for (i = 0; good && i < t.added_portals.nr; i++)
 		good = names_have(&t.portals, t.added_portals.name[i]);
@@ -182,11 +188,11 @@ static bool take_target(struct state *s, struct json_object *o)
 
 static bool take_lun(struct state *s, struct json_object *o)
 {
-	struct lun l = { .fabric = take_fabric(o), .incomplete = take_bool(o, "incomplete") };
-
+	struct lun l = { .fabric = take_fabric(o) };
 	const struct backstore *b;
 
 	if (!l.fabric || !take_wwn(l.fabric, o, l.wwn) ||
+	    !take_bool(o, "incomplete", &l.incomplete) ||
 	    !take_text(o, "backstore", l.backstore, sizeof(l.backstore)) ||
 	    !take_number(o, "lun", &l.lun, LUN_MAX) ||
 	    !take_option(o, "alua_group", l.alua_group, sizeof(l.alua_group)) ||
@@ -237,22 +243,23 @@ static struct json_object *parse(const char *text, size_t length)
 	return whole;
 }
 
-static int take_state(struct state *s, const char *text, size_t length, const char *path)
+/* NULL, or what is wrong with it. */
+static const char *take_state(struct state *s, const char *text, size_t length)
 {
 	struct json_object *whole = parse(text, length);
+	const char *why = NULL;
 	uint32_t version = 0;
-	int code = 0;
 
 	if (!whole || !json_object_is_type(whole, json_type_object))
-		code = refuse(path, "it is no JSON object");
+		why = "it is no JSON object";
 	else if (!take_number(whole, "version", &version, UINT32_MAX) || version != STATE_VERSION)
-		code = refuse(path, "it is of another version of larder");
+		why = "it is of another version of larder";
 	else if (!take_all(s, whole, "backstores", take_backstore) ||
 		 !take_all(s, whole, "targets", take_target) ||
 		 !take_all(s, whole, "luns", take_lun))
-		code = refuse(path, "a record in it is damaged");
+		why = "a record in it is damaged";
 	json_object_put(whole);
-	return code;
+	return why;
 }
 
 static int judge_file(const char *path, int fd, struct stat *st)
@@ -271,6 +278,7 @@ static int judge_file(const char *path, int fd, struct stat *st)
 static int read_file(struct state *s, const char *path, int fd)
 {
 	size_t length = 0;
+	const char *why;
 	struct stat st;
 	char *text;
 	ssize_t n = 0;
@@ -282,10 +290,12 @@ static int read_file(struct state *s, const char *path, int fd)
 	while (text && length < (size_t)st.st_size &&
 	       (n = read(fd, text + length, (size_t)st.st_size - length)) > 0)
 		length += (size_t)n;
-	if (!text || n < 0)
-		code = refuse(path, text ? strerror(errno) : "not enough memory");
+	if (!text)
+		why = "not enough memory";
 	else
-		code = take_state(s, text, length, path);
+		why = n < 0 ? strerror(errno) : take_state(s, text, length);
+	if (why)
+		code = refuse(path, why);
 	if (text)
 		explicit_bzero(text, length);
 	free(text);
@@ -479,10 +489,21 @@ static bool replace(int dir, const char *name, const char *text)
 	return good;
 }
 
+/* What cannot be read again would keep every later command from taking anything away. */
+static const char *judge_text(const char *text)
+{
+	struct state again = { .luns = 0 };
+	const char *why = strlen(text) > FILE_BYTES_MAX ? "it would be too large" :
+			  take_state(&again, text, strlen(text));
+
+	state_free(&again);
+	return why;
+}
+
 int state_save(const struct state *s, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	struct json_object *whole;
+	const char *slash = strrchr(path, '/'), *text, *why = NULL;
+	struct json_object *whole = NULL;
 	char parent[256];
 	bool good = false;
 	int dir;
@@ -492,13 +513,14 @@ int state_save(const struct state *s, const char *path)
 	dir = open_directory(path);
 	if (dir >= 0) {
 		whole = state_object(s);
-		good = replace(dir, slash + 1,
-			       json_object_to_json_string_ext(whole, JSON_C_TO_STRING_PRETTY |
-							      JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(whole);
+		text = json_object_to_json_string_ext(whole, JSON_C_TO_STRING_PRETTY |
+						      JSON_C_TO_STRING_NOSLASHESCAPE);
+		why = judge_text(text);
+		good = !why && replace(dir, slash + 1, text);
 	}
 	if (!good)
-		complain("cannot write %s: %s", path, strerror(errno));
+		complain("cannot write %s: %s", path, why ? why : strerror(errno));
+	json_object_put(whole);
 	if (dir >= 0)
 		close(dir);
 	return good ? 0 : EXIT_NO_OUTPUT;

@@ -64,6 +64,16 @@ static bool is_device(const struct unexport *u, const struct backstore *b)
 		number == wanted);
 }
 
+/* As it is, or as export would take it. */
+static bool is_target(const struct unexport *u, const struct lun *l)
+{
+	char wwn[WWN_MAX];
+	const char *why;
+
+	return !strcmp(l->wwn, u->what) ||
+	       (wwn_parse(l->fabric->target, u->what, wwn, &why) && !strcmp(l->wwn, wwn));
+}
+
 static bool is_meant(const struct unexport *u, const struct exporting *e, const struct lun *l)
 {
 	const struct backstore *b = state_backstore(&e->state, l->backstore);
@@ -72,7 +82,7 @@ static bool is_meant(const struct unexport *u, const struct exporting *e, const 
 		return false;
 	if (u->lun && strtoul(u->lun, NULL, 10) != l->lun)
 		return false;
-	return u->all || !strcmp(l->wwn, u->what) || (b && is_device(u, b));
+	return u->all || is_target(u, l) || (b && is_device(u, b));
 }
 
 static void look_for_others(void *context, const struct seen_lun *l)

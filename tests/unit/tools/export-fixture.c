@@ -234,6 +234,10 @@ static void take_word(struct export_request *r, const char *name, const char *va
 		names_add(&r->attributes, value);
 	else if (!strcmp(name, "any"))
 		r->any_initiator = true;
+	else if (!strcmp(name, "json"))
+		r->json = true;
+	else if (!strcmp(name, "dry"))
+		r->dry_run = true;
 	else if (!strcmp(name, "readonly"))
 		r->readonly = true;
 	else

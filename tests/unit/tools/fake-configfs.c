@@ -4,6 +4,7 @@
  * the table of templates, what may be written where is in the table of rules.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -374,6 +375,7 @@ static int write_value(const char *path, const char *value)
 	char text[512];
 	struct node *n = find(path);
 	int rc = n ? -EISDIR : -ENOENT;
+	size_t i;
 
 	if (n && n->kind == CONFIGFS_ATTRIBUTE)
 		rc = judge_write(n, path, value);
@@ -382,6 +384,9 @@ static int write_value(const char *path, const char *value)
 	snprintf(text, sizeof(text), "%s%.450s", strcmp(n->name, "vpd_unit_serial") ? "" :
 		 "T10 VPD Unit Serial Number: ", strcmp(n->name, "nexus") ||
 		 strcmp(value, "NULL") ? value : "");
+	/* to the kernel it is a number */
+	for (i = 0; text[i] && !strcmp(n->name, "device_uuid"); i++)
+		text[i] = (char)tolower((unsigned char)text[i]);
 	memcpy(n->value, text, sizeof(n->value));
 	return 0;
 }
@@ -432,11 +437,18 @@ static int fake_unlink(struct configfs *c, const char *path)
 static int fake_read(struct configfs *c, const char *path, char *text, size_t size)
 {
 	struct node *n = find(path);
+	size_t i, length = 0;
 
 	if (!n || n->kind != CONFIGFS_ATTRIBUTE)
 		return n ? -EISDIR : -ENOENT;
-	snprintf(text, size, "%s\n", n->value);
-	return 0;
+	for (i = 0; i <= strlen(n->value) && length + 3 < size; i++) {
+		text[length++] = n->value[i] ? n->value[i] : '\n';
+		/* as the kernel has it */
+		if (text[length - 1] == '\n' && !strcmp(n->name, "dynamic_sessions"))
+			text[length++] = '\0';
+	}
+	text[length] = '\0';
+	return (int)length;
 }
 
 static int fake_read_link(struct configfs *c, const char *path, char *text, size_t size)
@@ -606,6 +618,15 @@ bool fake_mkdir(const char *path)
 			return false;
 	}
 	return true;
+}
+
+bool fake_rmtree(const char *path)
+{
+	struct node *n = find(path);
+
+	if (n)
+		cut(n);
+	return n;
 }
 
 bool fake_write(const char *path, const char *value)

@@ -31,6 +31,8 @@ char *fake_text(void);
 bool fake_has(const char *path);
 /* As somebody else's program would: makes what is missing on the way; false: it cannot be. */
 bool fake_mkdir(const char *path);
+/* It, and all that is below it. */
+bool fake_rmtree(const char *path);
 bool fake_write(const char *path, const char *value);
 bool fake_symlink(const char *to, const char *path);
 /* "" when it is not there */
