@@ -209,6 +209,7 @@ struct larder_cache {
 	struct dm_dev *cache_dev;
 	struct dm_dev *origin_dev;
 	bool no_origin_discards;		/* the origin cannot: they end at the cache */
+	u32 block_mask;			/* bytes of the larger logical block of the two, less one */
 	struct larder_args args;
 
 	/* these three change only while suspended */

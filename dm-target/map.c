@@ -440,6 +440,17 @@ void larder_write_again(struct larder_cache *c, struct bio *bio)
 	larder_mapped(bio, map_write(c, bio, bio_io(bio), false));
 }
 
+/*
+ * LIO makes bios of any length when an initiator wants less than it asks for,
+ * and before they reach a device with a request queue nobody looks.
+ */
+static bool is_whole(const struct larder_cache *c, const struct bio *bio)
+{
+	u32 bytes = bio->bi_iter.bi_size;
+
+	return !(bytes & c->block_mask) && (bytes || bio->bi_opf & REQ_PREFLUSH);
+}
+
 int larder_map(struct dm_target *ti, struct bio *bio)
 {
 	struct larder_cache *c = ti->private;
@@ -449,6 +460,8 @@ int larder_map(struct dm_target *ti, struct bio *bio)
 	io->kind = IO_PASS;
 	io->fua = false;
 	io->flush = false;
+	if (unlikely(!is_whole(c, bio)))
+		return DM_MAPIO_KILL;
 	if (unlikely(larder_waits(c)))
 		return larder_wait(c, bio);
 	/* looked at before it is written: the line is shared by all CPUs */

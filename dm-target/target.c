@@ -62,6 +62,7 @@ static int open_devices(struct larder_cache *c, char **argv, char **error)
 		return -EINVAL;
 	}
 	c->no_origin_discards = !bdev_max_discard_sectors(o);
+	c->block_mask = max(bdev_logical_block_size(d), bdev_logical_block_size(o)) - 1;
 	if (bdev_logical_block_size(m) > LARDER_UNIT_SIZE ||
 	    bdev_logical_block_size(d) > LARDER_UNIT_SIZE ||
 	    bdev_logical_block_size(o) > LARDER_UNIT_SIZE) {

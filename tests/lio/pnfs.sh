@@ -6,7 +6,7 @@
 set_up_nfs() {
 	mkdir -p /run/rpcbind /srv/pnfs /mnt2 /var/lib/nfs/{v4recovery,rpc_pipefs,nfsdcltrack,sm}
 	modprobe -a nfsd blocklayoutdriver nfsv4 || skip "this kernel has no NFS server, or no layouts of blocks"
-	grep -q ' nfsd4_scsi_' /proc/kallsyms || skip "this kernel's NFS server has no layout of SCSI disks"
+	grep -q ' nfsd4_scsi_proc_' /proc/kallsyms || skip "this kernel's NFS server has no layout of SCSI disks"
 	mountpoint -q /proc/fs/nfsd || mount -t nfsd nfsd /proc/fs/nfsd
 	mountpoint -q /var/lib/nfs/rpc_pipefs || mount -t rpc_pipefs pipefs /var/lib/nfs/rpc_pipefs
 	pidof rpcbind >/dev/null || rpcbind -w

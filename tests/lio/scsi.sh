@@ -65,6 +65,24 @@ test_compare_and_write() {
 	dd if="$exported" bs=512 skip=800 count=1 iflag=direct status=none | cmp - "$work/new" || fail "a miscompare wrote"
 }
 
+# An initiator that wants less than its READ asks for: LIO makes a bio of so many bytes, and nobody below the cache
+# would see it before the cache has.
+test_part_of_a_sector() {
+	local bytes
+	make_cache
+	export_it --fabric loopback
+	find_lun
+	head -c 4096 /dev/urandom >"$work/old"
+	dd if="$work/old" of="$lun" bs=4096 seek=100 oflag=direct conv=notrunc status=none
+	for bytes in 200 511; do
+		refused "" sg_raw -r "$bytes" "$lun" 28 00 00 00 03 20 00 00 01 00
+		refused "" sg_raw -r "$((512 + bytes))" "$lun" 28 00 00 00 03 20 00 00 02 00
+		refused "" sg_raw -r "$bytes" "$lun" 28 00 00 00 40 00 00 00 01 00
+	done
+	l sg_raw -r 512 "$lun" 28 00 00 00 03 20 00 00 01 00
+	dd if="$exported" bs=4096 skip=100 count=1 iflag=direct status=none | cmp - "$work/old" || fail "changed"
+}
+
 # By the generic node: for a block device, sg_xcopy wants links that udev makes.
 test_extended_copy() {
 	local generic

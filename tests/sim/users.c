@@ -6,6 +6,8 @@
 #include "world.h"
 
 #define BIG_SECTORS 2048u
+#define CUT_WORLDS_ONE_IN 8
+#define CUT_ONE_IN 50		/* requests there */
 
 enum what { READ, WRITE, FLUSH, DISCARD };
 
@@ -24,6 +26,12 @@ static void check_error(const struct op *op)
 {
 	static const char *const names[] = { "read", "write", "flush", "discard" };
 
+	if (op->request.cut && op->request.status)
+		return;
+	if (op->request.cut)
+		sim_fail("%s of %llu+%u succeeded, which lacks %u bytes", names[op->what],
+			 (unsigned long long)op->request.sector, op->request.sectors,
+			 op->request.cut);
 	if (op->bad && !op->request.status)
 		sim_fail("write of %llu+%u succeeded, with tuples that do not fit",
 			 (unsigned long long)op->request.sector, op->request.sectors);
@@ -118,12 +126,24 @@ static void op_done(struct sim_request *r)
 	sim_wake(&op->waiter);
 }
 
+/* In some worlds submitters ask for parts of sectors now and then, as LIO does for an initiator. */
+static u32 pick_cut(const struct op *op)
+{
+	u64 dice = sim_mix(sim_mix(world.options.seed) ^ op->begin);
+
+	if (sim_mix(world.options.seed ^ 0x637574ull) % CUT_WORLDS_ONE_IN || dice % CUT_ONE_IN ||
+	    (op->what != READ && op->what != WRITE))
+		return 0;
+	return 1 + (u32)(dice >> 32) % 511;
+}
+
 static void begin_op(struct op *op)
 {
 	struct sim_request *r = &op->request;
 	bool fua = r->opf & REQ_FUA;
 
 	op->begin = ++world.tick;
+	r->cut = pick_cut(op);
 	r->context = op;
 	r->done = op_done;
 	INIT_LIST_HEAD(&op->waiter.waiters);
@@ -147,8 +167,8 @@ static void begin_op(struct op *op)
 		break;
 	}
 	tuples_begin_request(r, op->what == WRITE ? op->id : 0, &op->bad);
-	sim_log("user: op %x of %llu+%u (write %llu)%s", r->opf, (unsigned long long)r->sector,
-		r->sectors, (unsigned long long)op->id,
+	sim_log("user: op %x of %llu+%u-%u (write %llu)%s", r->opf, (unsigned long long)r->sector,
+		r->sectors, r->cut, (unsigned long long)op->id,
 		op->bad ? " with bad tuples" : r->tuples ? " with tuples" : "");
 }
 

@@ -281,6 +281,7 @@ struct sim_request {
 	blk_opf_t opf;
 	u64 sector;
 	u32 sectors;
+	u32 cut;		/* bytes that the last sector lacks */
 	u8 *data;
 	u8 *tuples;		/* one for each interval, or NULL */
 	u64 seed;		/* of the first */

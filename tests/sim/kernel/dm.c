@@ -223,6 +223,8 @@ static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u
 		sim_bio_advance(bio, &bio->bi_iter, done << SECTOR_SHIFT);
 	}
 	bio->bi_iter.bi_size = sectors << SECTOR_SHIFT;
+	if (sectors && done + sectors == io->request->sectors)
+		bio->bi_iter.bi_size -= io->request->cut;
 	if (io->request->tuples && sectors)
 		clone_tuples(bio, io->request, done);
 	return bio;
@@ -230,7 +232,7 @@ static struct bio *clone_new(struct dm_io *io, struct dm_target *ti, u32 done, u
 
 static void map_clone(struct dm_io *io, struct dm_target *ti, struct bio *bio)
 {
-	io->accepted = bio_sectors(bio);
+	io->accepted = (u32)DIV_ROUND_UP(bio->bi_iter.bi_size, 1u << SECTOR_SHIFT);
 	io->mapping = bio;
 	io->legs++;
 	switch (ti->type->map(ti, bio)) {
@@ -276,6 +278,8 @@ static void send_data(void *arg)
 		if ((r->opf & REQ_OP_MASK) == REQ_OP_DISCARD)
 			piece = discard_piece(io->md, r->sector + done, piece);
 		map_clone(io, ti, clone_new(io, ti, done, piece));
+		if (!io->accepted)
+			sim_fail("map() takes nothing of a bio");
 		done += io->accepted;
 	}
 	io_put(io);
