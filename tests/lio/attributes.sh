@@ -127,6 +127,22 @@ test_identity_stays() {
 	unexport_it
 }
 
+# Whatever name it is given: the record has one that is the device's after the next start, too.
+test_stable_name() {
+	local name node number
+	make_cache
+	node=$(dmsetup info -c --noheadings -o blkdevname cache)
+	number=$(<"/sys/block/$node/dev")
+	mkdir -p /dev/block
+	ln -sfn "/dev/$node" "/dev/block/$number"
+	for name in "/dev/$node" "/dev/block/$number" "/dev/./$node" /dev//mapper/cache; do
+		l larder export "$name" --fabric loopback
+		l larder exports
+		[[ $(<"$work/out") == *"$exported"* ]] || fail "$name is written down as it is"
+		unexport_it
+	done
+}
+
 test_readonly() {
 	make_cache
 	write_tags "$exported" 0 2048 3 128

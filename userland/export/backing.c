@@ -144,12 +144,19 @@ static bool find_link(const char *directory, dev_t number, char device[DEVICE_MA
 	return found;
 }
 
-/* /dev/dm-3 and /dev/sdb are others after the next start. */
+/* /dev/dm-3, /dev/sdb and /dev/block/253:3 are others after the next start. */
+static bool is_stable(const char *device)
+{
+	return strchr(device + 5, '/') && strncmp(device, "/dev/block/", 11) &&
+	       strncmp(device, "/dev/disk/by-diskseq/", 21) && !strstr(device, "/./") &&
+	       !strstr(device, "//");
+}
+
 static void make_stable(struct backing *b)
 {
 	char name[128];
 
-	if (strchr(b->device + 5, '/'))
+	if (is_stable(b->device))
 		return;
 	if (read_sysfs(b->number, "dm/name", name, sizeof(name)))
 		snprintf(b->device, sizeof(b->device), "/dev/mapper/%s", name);
