@@ -132,6 +132,21 @@ targetctl_service() {
 	if wait_until 90 exported; then ok 'targetctl: exported after its restart'; else not_ok 'targetctl: not exported' && show_why; fi
 }
 
+# Somebody else has made a target of the name that one of ours has.
+one_that_fails() {
+	larder export vg/data --fabric iscsi --wwn $iqn-other --portal 127.0.0.1:3261 --acl $initiator
+	larder save
+	systemctl stop larder-exports.service
+	mkdir -p "$target/iscsi/$iqn-other"
+	systemctl start larder-exports.service || true
+	expect 'one fails: it is in the journal' 0 "$iqn-other" journalctl --no-pager -b -u larder-exports.service -g 'not larder'
+	if exported; then ok 'one fails: the other is there'; else not_ok 'one fails: the other is not there' && show_why; fi
+	expect 'one fails: the service is there' 0 '^active' systemctl is-active larder-exports.service
+	systemctl stop larder-exports.service
+	if gone; then ok 'one fails: and takes the other away'; else not_ok 'one fails: the other stays' && show_why; fi
+	rmdir "$target/iscsi/$iqn-other"
+}
+
 after() {
 	cd /tmp
 	systemctl --no-pager --failed | grep -E 'larder|target' | sed 's/^/#   /' || true
@@ -140,6 +155,7 @@ after() {
 	service
 	late_device
 	targetctl_service
+	one_that_fails
 }
 
 howto() {
