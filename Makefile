@@ -160,7 +160,7 @@ install-lvm: install-tools ## What lets LVM drive it (Documentation/lvm.md); aft
 install-dkms: ## The sources, for DKMS: afterwards `dkms install dm-larder/VERSION`
 	$(Q)dir=$(DESTDIR)/usr/src/dm-larder-$(VERSION) && rm -rf "$$dir" && \
 	mkdir -p "$$dir" && cp Kbuild COPYING dkms.conf "$$dir/" && \
-	find dm-target policy \( -name '*.[ch]' -o -name Kbuild \) | cpio --quiet -pd "$$dir"
+	find dm-target policy \( -name '*.[ch]' -o -name Kbuild \) -exec cp --parents -t "$$dir" {} +
 
 .PHONY: uninstall
 uninstall: ## Removes what install put there, unless a cache is in use (FORCE=1: nevertheless)
