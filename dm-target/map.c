@@ -159,21 +159,27 @@ again:
 	return unlikely(c->pi_kept) ? larder_pi_miss(c, bio, io) : DM_MAPIO_REMAPPED;
 }
 
+static int read_extent(struct larder_cache *c, struct bio *bio, struct larder_io *io,
+		       const struct extent *e)
+{
+	u32 slot = slotmap_peek(&c->map, e->block);
+
+	if (slot == SLOT_NONE || !slot_hold_read(&c->map, slot, e->block))
+		return read_slow(c, bio, io, e);
+	if (likely(!(e->touched & ~slot_valid(&c->map, slot))))
+		return read_held(c, bio, io, e, slot, e->sectors);
+	slot_release_read(&c->map, slot);
+	return read_slow(c, bio, io, e);
+}
+
 static int map_read(struct larder_cache *c, struct bio *bio, struct larder_io *io)
 {
 	struct extent e;
-	u32 slot;
 
 	if (unlikely(c->args.mode == MODE_PASS_THROUGH))
 		return larder_pass_read(c, bio, io);
 	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, bio_sectors(bio));
-	slot = slotmap_peek(&c->map, e.block);
-	if (slot == SLOT_NONE || !slot_hold_read(&c->map, slot, e.block))
-		return read_slow(c, bio, io, &e);
-	if (likely(!(e.touched & ~slot_valid(&c->map, slot))))
-		return read_held(c, bio, io, &e, slot, e.sectors);
-	slot_release_read(&c->map, slot);
-	return read_slow(c, bio, io, &e);
+	return read_extent(c, bio, io, &e);
 }
 
 static int write_to_origin(struct larder_cache *c, struct bio *bio, struct larder_io *io,
@@ -451,6 +457,28 @@ static bool is_whole(const struct larder_cache *c, const struct bio *bio)
 	return !(bytes & c->block_mask) && (bytes || bio->bi_opf & REQ_PREFLUSH);
 }
 
+/*
+ * Such a read of one grain, which is nowhere divided, goes where its sectors
+ * would, for the device there to answer; nothing is filled from it.
+ */
+static int map_part(struct larder_cache *c, struct bio *bio, struct larder_io *io)
+{
+	u32 bytes = bio->bi_iter.bi_size, sectors = DIV_ROUND_UP(bytes, 1u << SECTOR_SHIFT);
+	struct extent e;
+	int r;
+
+	if (bio_op(bio) != REQ_OP_READ || !bytes || c->pi_kept || larder_waits(c) ||
+	    c->args.mode == MODE_PASS_THROUGH || sectors > c->geometry.grain_sectors)
+		return DM_MAPIO_KILL;
+	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, sectors);
+	if (e.sectors < sectors || e.touched & (e.touched - 1))
+		return DM_MAPIO_KILL;
+	r = read_extent(c, bio, io, &e);
+	if (io->kind == IO_READ_MISS)
+		io->kind = IO_PASS;
+	return r;
+}
+
 int larder_map(struct dm_target *ti, struct bio *bio)
 {
 	struct larder_cache *c = ti->private;
@@ -461,7 +489,7 @@ int larder_map(struct dm_target *ti, struct bio *bio)
 	io->fua = false;
 	io->flush = false;
 	if (unlikely(!is_whole(c, bio)))
-		return DM_MAPIO_KILL;
+		return map_part(c, bio, io);
 	if (unlikely(larder_waits(c)))
 		return larder_wait(c, bio);
 	/* looked at before it is written: the line is shared by all CPUs */
