@@ -447,8 +447,8 @@ void larder_write_again(struct larder_cache *c, struct bio *bio)
 }
 
 /*
- * LIO makes bios of any length when an initiator wants less than it asks for,
- * and before they reach a device with a request queue nobody looks.
+ * LIO makes bios of any length, 0 too, when an initiator wants less than it asks
+ * for, and before they reach a device with a request queue nobody looks.
  */
 static bool is_whole(const struct larder_cache *c, const struct bio *bio)
 {
@@ -467,7 +467,11 @@ static int map_part(struct larder_cache *c, struct bio *bio, struct larder_io *i
 	struct extent e;
 	int r;
 
-	if (bio_op(bio) != REQ_OP_READ || !bytes || c->pi_kept || larder_waits(c) ||
+	if (bio_op(bio) == REQ_OP_READ && !bytes) {
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	if (bio_op(bio) != REQ_OP_READ || c->pi_kept || larder_waits(c) ||
 	    c->args.mode == MODE_PASS_THROUGH || sectors > c->geometry.grain_sectors)
 		return DM_MAPIO_KILL;
 	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, sectors);

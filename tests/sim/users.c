@@ -134,7 +134,8 @@ static u32 pick_cut(const struct op *op)
 	if (sim_mix(world.options.seed ^ 0x637574ull) % CUT_WORLDS_ONE_IN || dice % CUT_ONE_IN ||
 	    (op->what != READ && op->what != WRITE))
 		return 0;
-	return 1 + (u32)(dice >> 32) % 511;
+	/* of one sector, nothing may be left */
+	return 1 + (u32)(dice >> 32) % (op->request.sectors == 1 ? 512 : 511);
 }
 
 static void begin_op(struct op *op)
