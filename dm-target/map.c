@@ -471,8 +471,10 @@ static int map_part(struct larder_cache *c, struct bio *bio, struct larder_io *i
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	if (bio_op(bio) != REQ_OP_READ || c->pi_kept || larder_waits(c) ||
-	    c->args.mode == MODE_PASS_THROUGH || sectors > c->geometry.grain_sectors)
+	/* devices with larger blocks have nothing to answer */
+	if (bio_op(bio) != REQ_OP_READ || c->block_mask >> SECTOR_SHIFT || c->pi_kept ||
+	    larder_waits(c) || c->args.mode == MODE_PASS_THROUGH ||
+	    sectors > c->geometry.grain_sectors)
 		return DM_MAPIO_KILL;
 	extent_locate(&c->geometry, &e, bio->bi_iter.bi_sector, sectors);
 	if (e.sectors < sectors || e.touched & (e.touched - 1))
